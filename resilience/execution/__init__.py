@@ -15,6 +15,7 @@ from resilience._lazy import attach_lazy
 if TYPE_CHECKING:
     from resilience.execution._jupyter.executor import JupyterExecutor
     from resilience.execution._markdown import strip_fences
+    from resilience.execution.artifacts import Artifact
     from resilience.execution.diagnostic import Diagnostic
     from resilience.execution.events import StreamEvent
     from resilience.execution.executor import ExecutionReport, ExecutionResult, Executor, Listener
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from resilience.execution.local import SubprocessExecutor
     from resilience.execution.request import ExecutionRequest
     from resilience.execution.security import SecurityLevel, SecurityPolicy
+    from resilience.execution.session import ExecutionSession
     from resilience.execution.source_decoding import source_of
     from resilience.execution.streaming import EventStream
     from resilience.execution.validation import Validation, validate
 
 __all__ = [
     "Advice",
+    "Artifact",
     "CommonError",
     "Diagnostic",
     "ErrorHistory",
@@ -39,6 +42,7 @@ __all__ = [
     "ExecutionReport",
     "ExecutionRequest",
     "ExecutionResult",
+    "ExecutionSession",
     "Executor",
     "FallbackExecutor",
     "Feedback",
@@ -61,12 +65,14 @@ __all__ = [
 # Imported when first asked for.
 _LAZY = {
     "Advice": "history",
+    "Artifact": "artifacts",
     "CommonError": "history",
     "ErrorHistory": "history",
     "EventStream": "streaming",
     "ExecutionReport": "executor",
     "ExecutionRequest": "request",
     "ExecutionResult": "executor",
+    "ExecutionSession": "session",
     "Executor": "executor",
     "FallbackExecutor": "fallback",
     "Feedback": "feedback",

@@ -31,6 +31,10 @@ class FrameReader:
         self.is_closed: bool = False
         """Whether the worker's end of the socket is closed."""
 
+    def reset(self) -> None:
+        """Allow as many frames again: the next program of a session begins."""
+        self._frames_left = _MAX_FRAMES
+
     def receive(self) -> bool:
         """Receive up to one chunk; return whether there may be more."""
         try:

@@ -12,25 +12,35 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.errors._json_safe import Json
 from resilience.execution._analysis import analyse, is_clear
 from resilience.execution._event_emitter import EventEmitter
+from resilience.execution._inputs import EncodedVariables, write_files
 from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution._result_decoder import InvalidResultError, WorkerResult
 from resilience.execution._session import Exit, Session
+from resilience.execution._session_worker import SessionWorker
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
+from resilience.execution._worker.statements import session_filename
+from resilience.execution._worker.written_files import list_files
 from resilience.execution._worker_pool import WarmPool
 from resilience.execution._worker_process import WorkerProcess
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.security import SecurityLevel, SecurityPolicy
+from resilience.execution.security import SecurityPolicy
 from resilience.report.failure import Violation
+
+if TYPE_CHECKING:
+    from resilience.execution._worker.written_files import Snapshot
 
 __all__ = ["Job"]
 
+_WRITING = ("write", "all")
+"""Values of a policy's *files* under which a program may write."""
 _EXIT_TIMEOUT = 5.0
 _MAX_STDERR = 500
 _MAX_INLINE_CODE = 100_000
@@ -41,22 +51,33 @@ class Job:
     """One execution. `run` blocks until its end.
 
     An event loop calls `start`, then `poll` whenever the returned socket is readable, and `report_if_succeeded`.
-    Anything but a quick success is left to `run`, in a thread.
+    Anything but a quick success is left to `run`, in a thread. *number* is that of an execution of a session, whose
+    worker stays alive.
     """
 
-    def __init__(self, request: ExecutionRequest, pool: WarmPool) -> None:
+    def __init__(
+        self, request: ExecutionRequest, pool: WarmPool | SessionWorker, assigned_by: str = "ray", number: int = 0
+    ) -> None:
         self._request = request
         self._pool = pool
+        self._assigned_by = request.assigned_by or assigned_by
         self._session: Session | None = None
+        self._files_before: Snapshot | None = {}
+        self._number = number
+        self.has_run: bool = False
+        """Whether the program was started."""
+        self.names: Sequence[str] | None = None
+        """Names that the session has defined; None if its worker has ended."""
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        self._policy, self._policy_message = _policy_of(request.security_level, tuple(request.allowed_imports))
+        self._policy = request.policy
+        self._policy_message = _message_of(self._policy)
 
     def start(self) -> socket.socket | None:
         """Send the program to a warm worker without blocking; return the socket that its messages arrive at.
 
         Return None, and send nothing, if no worker is idle, the source is long, or it needs analysis first.
         """
-        if len(self._code) > _MAX_INLINE_CODE or not self._is_clear:
+        if len(self._code) > _MAX_INLINE_CODE or self._request.variables or self._request.files or not self._is_clear:
             return None
         worker = self._pool.acquire()
         if worker is None:
@@ -78,6 +99,8 @@ class Job:
         result = None if ended is None else ended.result
         if result is None or result.get("exception") is not None or result.get("exit_code") != 0:
             return None
+        if self._may_write_files and self._session is not None and self._has_files(self._session.worker):
+            return None  # reading them may take long
         return self.run()
 
     def abort(self) -> None:
@@ -91,6 +114,8 @@ class Job:
 
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` if no worker can be started.
         """
+        if self._number and self._violations:  # the worker must not be left with a program that it cannot start
+            return self._report_builder().from_violations(self._violations)
         not_ready: Exception | None = None
         for must_be_fresh in (False, True):
             session, self._session = self._session, None
@@ -110,7 +135,16 @@ class Job:
                 ended = session.wait(self._replenish, cancelled)
                 if ended.kind == "cancelled":
                     return None
+                if ended.kind == "no_variables":
+                    raise ContainerConfigurationError(
+                        f"variables: a worker cannot restore them: {ended.protocol_error}", {"python": worker.python}
+                    )
+                if worker.preload_failure:
+                    raise ContainerConfigurationError(
+                        f"preload: a worker cannot import {worker.preload_failure}", {"python": worker.python}
+                    )
                 if ended.kind == "result" or Recording(worker.read_recorder()).begun:
+                    self.has_run = True
                     return self._report(worker, session, ended, emit)
                 # The worker has not taken the request. A warm one may have died while idle: a fresh one tells.
                 not_ready = _not_ready_error(worker, session, ended)
@@ -124,6 +158,23 @@ class Job:
     def _is_clear(self) -> bool:
         return is_clear(self._code, self._policy)
 
+    @property
+    def _may_write_files(self) -> bool:
+        return self._policy.files in _WRITING
+
+    def _has_files(self, worker: WorkerProcess) -> bool:
+        if self._request.working_directory is not None:
+            return True
+        with os.scandir(worker.directory) as entries:
+            return any(entries)
+
+    def _directory_of(self, worker: WorkerProcess) -> str:
+        return os.fspath(self._request.working_directory or worker.directory)
+
+    @functools.cached_property
+    def _variables(self) -> EncodedVariables:
+        return EncodedVariables.of(self._request.variables)
+
     @functools.cached_property
     def _violations(self) -> Sequence[Violation]:
         return () if self._is_clear else analyse(self._code, self._policy)
@@ -133,7 +184,11 @@ class Job:
 
     def _open_session(self, worker: WorkerProcess, emit: EventEmitter | None) -> Session:
         worker.may_start_processes = self._policy.processes
-        return Session(worker, self._request_message(worker), emit)
+        directory = self._directory_of(worker)
+        write_files(self._request.files, directory)
+        if self._may_write_files and (self._number or self._request.files or directory != worker.directory):
+            self._files_before = list_files(directory)
+        return Session(worker, self._request_message(worker), emit, self._variables.pickled)
 
     def _request_message(self, worker: WorkerProcess) -> Request:
         request = self._request
@@ -145,13 +200,20 @@ class Job:
             "checked": self._is_clear,
         }
         if worker.prepared_for != self._policy_message:
-            message["policy"] = self._policy_message
+            worker.prepared_for = message["policy"] = self._policy_message
         if request.working_directory is not None:
-            message["directory"] = str(Path(request.working_directory).absolute())
+            directory = str(Path(request.working_directory).absolute())
+            if worker.program_directory != directory:
+                worker.program_directory = message["directory"] = directory
+        if self._number:
+            message["session"] = self._number
         if request.return_variables is not None:
             message["variables"] = list(request.return_variables)
         if request.trace:
             message["trace"] = True
+        if request.variables:
+            message["given"] = self._variables.plain
+            message["pickled"] = len(self._variables.pickled)
         return message
 
     def _report(
@@ -161,11 +223,15 @@ class Job:
             for name, output in (("stdout", session.stdout), ("stderr", session.stderr)):
                 if output.is_cut:
                     emit("warning", f"{name} was too long: its middle is left out of the report")
+        if self._may_write_files:
+            session.collector.add_files(self._directory_of(worker), self._files_before)
         builder = self._report_builder(worker, session)
         protocol_error = ended.protocol_error
         if ended.result is not None:
             try:
-                return builder.from_result(WorkerResult.of(ended.result))
+                result = WorkerResult.of(ended.result)
+                self.names = result.names
+                return builder.from_result(result)
             except InvalidResultError as error:
                 protocol_error = str(error)
                 worker.kill()  # it would be waited for below, perhaps by an event loop
@@ -186,6 +252,8 @@ class Job:
             request=self._request,
             code=self._code,
             policy=self._policy,
+            assigned_by=self._assigned_by,
+            filename=session_filename(self._number),
             memory_is_limited=sys.platform == "linux",
         )
         if worker is not None:
@@ -194,15 +262,13 @@ class Job:
             builder.python = worker.python_version
         if session is not None:
             builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
+            builder.artifacts, builder.notes = session.collector.artifacts, session.collector.notes
         return builder
 
 
 @functools.lru_cache(maxsize=64)
-def _policy_of(
-    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...]
-) -> tuple[SecurityPolicy, dict[str, Json]]:
-    policy = SecurityPolicy.of(level, imports)
-    return policy, policy.to_dict()
+def _message_of(policy: SecurityPolicy) -> dict[str, Json]:
+    return policy.to_dict()
 
 
 def _not_ready_error(

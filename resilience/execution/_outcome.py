@@ -24,6 +24,7 @@ from resilience.execution._worker.policy_messages import violation_message
 from resilience.execution._worker.recorder import Recording
 from resilience.execution._worker.statements import FILENAME
 from resilience.execution._worker_process import own_peak_memory
+from resilience.execution.artifacts import Artifact
 from resilience.execution.executor import ExecutionReport, ExecutionResult
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
@@ -76,25 +77,31 @@ class ReportBuilder:
     request: ExecutionRequest
     code: str
     policy: SecurityPolicy
+    assigned_by: str = "ray"
+    filename: str = FILENAME
+    """File name of the program in the traceback of a crash."""
     recorder: Callable[[], bytes] = bytes
     """Returns the content of the recorder file. Called for failures only."""
     stdout: str = ""
     stderr: str = ""
     python: str = ""
+    artifacts: Sequence[Artifact] = ()
+    notes: Sequence[str] = ()
+    """Notes on artifacts that are missing or not whole."""
     memory_is_limited: bool = False
     """Whether the system enforces the memory limit."""
 
     @functools.cached_property
     def recording(self) -> Recording:
         """Progress of the program."""
-        return Recording(self.recorder())
+        return Recording(self.recorder(), self.filename)
 
     def from_result(self, outcome: WorkerResult) -> ExecutionReport:
         """Return the report of a program whose worker sent a result."""
         result = self._result(outcome.exit_code, outcome.seconds, outcome.peak, outcome.variables, outcome.value)
         category, error_type, message = self._classify_result(outcome)
         if category is None:
-            return self._report(result)
+            return self._report(result, notes=outcome.notes or ())
         raised = outcome.exception
         specifics = self._specifics(category, outcome.seconds, outcome.peak)
         line = None
@@ -335,14 +342,18 @@ class ReportBuilder:
             exit_code=exit_code,
         )
 
-    def _report(self, result: ExecutionResult, failure: Failure | None = None) -> ExecutionReport:
+    def _report(
+        self, result: ExecutionResult, failure: Failure | None = None, notes: Sequence[str] = ()
+    ) -> ExecutionReport:
         return ExecutionReport(
             execution_id=self.execution_id,
             success=failure is None,
             execution_result=result,
             timestamp=datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC),
             error=None if failure is None else explain(failure),
-            assigned_by=self.request.assigned_by,
+            assigned_by=self.assigned_by,
+            artifacts=tuple(self.artifacts),
+            notes=(*self.notes, *notes),
         )
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from resilience.errors._json_safe import Json
-from resilience.execution._framing import Message
+from resilience.execution._framing import Message, require_str
 from resilience.report.captured_exception import Captured
 from resilience.report.failure import Violation
 
 __all__ = ["InvalidResultError", "WorkerResult"]
 
 
+_VALUES = ("value", "variables")
 Check: TypeAlias = Callable[[object], object]
 
 
@@ -39,13 +41,20 @@ class WorkerResult:
     exception: Captured | None
     at_memory_limit: bool | None = None
     """Whether the program reached its memory limit at some time."""
+    names: list[str] | None = None
+    """Names that a session has defined so far."""
+    notes: list[str] | None = None
+    """Values that are not whole, and why."""
 
     @classmethod
     def of(cls, message: Message) -> WorkerResult:
         """Return the result in *message*. Raises `InvalidResultError` if a field is missing or of another type."""
         try:
+            if "special" in message:
+                special = json.loads(require_str(message["special"]))
+                message = {**message, **{name: special[name] for name in _VALUES if name in special}}
             return cast("WorkerResult", _check(cast("Hashable", cls))(message))
-        except (TypeError, KeyError, RecursionError) as error:
+        except (TypeError, KeyError, ValueError, RecursionError) as error:
             raise InvalidResultError(f"{type(error).__name__}: {error}"[:500]) from None
 
 

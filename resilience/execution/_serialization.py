@@ -32,6 +32,10 @@ def report_to_dict(report: ExecutionReport, level: int) -> dict[str, Json]:
         found.update((key, value) for key, value in shown.items() if key != "success")
     if report.tried:
         found["tried"] = [each.to_dict(1) for each in report.tried]
+    if report.artifacts:
+        found["artifacts"] = [each.to_dict() for each in report.artifacts]
+    if report.notes:
+        found["notes"] = [*report.notes]
     if report.ran_on:
         found["ran_on"] = report.ran_on
     return {**found, "timestamp": format_timestamp(report.timestamp), "assigned_by": report.assigned_by}
@@ -57,6 +61,8 @@ def report_to_llm(report: ExecutionReport, max_tokens: int) -> str:
     lines = ["The code ran without an error."]
     if result.return_value is not None:
         lines.append(f"Its last expression is {json.dumps(result.return_value, ensure_ascii=False)}")
+    lines += [f"It made {each.name} ({each.mime}, {len(each.data)} bytes)." for each in report.artifacts]
+    lines += [f"Note: {each}." for each in report.notes]
     if result.stdout:
         lines += ["It printed:", *result.stdout.splitlines()]
     taken: list[str] = []

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resilience.clock import SYSTEM
+from resilience.execution._artifact_collector import ArtifactCollector
 from resilience.execution._framing import MALFORMED, Message, require_int, require_str
 from resilience.execution._output_capture import OutputCapture
 from resilience.execution._worker.framing import encode_frame
@@ -24,12 +25,13 @@ __all__ = ["EventCallback", "Exit", "Session"]
 
 EventCallback = Callable[[Literal["stdout", "stderr", "line", "warning"], str, int | None], object]
 """Called with the kind of an event, its text and its line."""
-ExitKind = Literal["result", "exited", "timed_out", "cancelled", "protocol_error", "not_ready"]
+ExitKind = Literal["result", "exited", "timed_out", "cancelled", "protocol_error", "not_ready", "no_variables"]
 """Kinds of a session's end.
 
 ``result``: the worker sent a result. ``exited``: the process ended without one. ``timed_out``: the parent killed it
 after the time limit. ``cancelled``: the caller cancelled. ``protocol_error``: the parent killed it for a message that
-breaks the protocol. ``not_ready``: the parent killed it because no ready message came.
+breaks the protocol. ``not_ready``: the parent killed it because no ready message came. ``no_variables``: the worker
+could not restore the variables of the request.
 """
 
 _READY_TIMEOUT = 30.0
@@ -38,6 +40,8 @@ _GRACE = 0.75
 """Seconds between the program's time limit and the kill. Meanwhile the worker stops the program and reports."""
 _REPORT_TIMEOUT = 5.0
 """Seconds for the report once the program has ended."""
+_COLLECTING_TIMEOUT = 15.0
+"""Seconds for the figures and tables of a program that has ended, of which the worker itself allows 10."""
 _EXIT_POLL_INTERVAL = 0.05
 _MAX_WAIT = 3600.0  # `poll` rejects waits of more than some weeks
 _SLOW_AFTER = 0.01
@@ -50,6 +54,7 @@ class Exit:
     kind: ExitKind
     result: Message | None = None
     protocol_error: str = ""
+    """What is wrong with a message, or with the variables."""
     seconds: float = 0.0
     """Since the request was sent; never less than the worker's own measurement."""
 
@@ -57,13 +62,17 @@ class Exit:
 class Session:
     """One request to one worker. The constructor sends it; the worker compiles the program and waits for the start.
 
+    *pickled* are the variables of the request that JSON does not have; the worker expects them after its frame.
+
     `wait` runs the session to its end. `poll` does what can be done without waiting.
     """
 
-    def __init__(self, worker: WorkerProcess, request: Request, emit: EventCallback | None) -> None:
+    def __init__(
+        self, worker: WorkerProcess, request: Request, emit: EventCallback | None, pickled: bytes = b""
+    ) -> None:
         self.worker = worker
         self._started_at = SYSTEM.now()
-        self._unsent = encode_frame(worker.token, request)
+        self._unsent = [memoryview(each) for each in (encode_frame(worker.token, request), pickled) if each]
         self._send_unsent()  # first of all: the worker has more to do than this process
         self._emit = emit
         self._time_limit = request["timeout"] + _GRACE
@@ -73,6 +82,7 @@ class Session:
         self._deadline = 0.0
         self._exit: Exit | None = None
         self._lines: list[str] = []
+        self.collector: ArtifactCollector = ArtifactCollector()
         self._poller = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
         self.stdout: OutputCapture = OutputCapture(
@@ -126,7 +136,7 @@ class Session:
         self._is_watching = True
         self._deadline = SYSTEM.now() + (self._time_limit if worker.is_ready else _READY_TIMEOUT)
         if self._needs_start:
-            self._unsent += worker.start_frame
+            self._unsent.append(memoryview(worker.start_frame))
             self._send_unsent()
         self._watch_control()
         self._watch(worker.stdout, lambda: self._read_output(self.stdout))
@@ -164,15 +174,16 @@ class Session:
 
     def _send_unsent(self) -> None:
         """Send as much as the socket takes."""
-        left = memoryview(self._unsent)
+        unsent = self._unsent
         try:
-            while left:
-                left = left[self.worker.control.send(left) :]
+            while unsent:
+                unsent[0] = unsent[0][self.worker.control.send(unsent[0]) :]
+                if not unsent[0]:
+                    del unsent[0]
         except BlockingIOError:
             pass
         except OSError:  # the worker has gone, which `_on_exit` handles
-            left = left[:0]
-        self._unsent = bytes(left)
+            unsent.clear()
 
     def _watch_control(self) -> None:
         has_unsent = bool(self._unsent)
@@ -222,8 +233,14 @@ class Session:
                 where = None if message["line"] is None else require_int(message["line"])
                 if self._emit is not None:
                     self._emit("warning", require_str(message["text"]), where)
+            case "collecting":
+                self._deadline = SYSTEM.now() + _COLLECTING_TIMEOUT
+            case "artifact" | "note":
+                self.collector.take(message)
             case "program_ended":
                 self._deadline = SYSTEM.now() + _REPORT_TIMEOUT
+            case "no_variables":
+                self._finish("no_variables", protocol_error=require_str(message["text"]))
             case "no_report":
                 self._finish("protocol_error", protocol_error=require_str(message["text"]))
             case "result":

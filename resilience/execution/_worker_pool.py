@@ -19,7 +19,7 @@ from collections.abc import Callable
 from resilience._callback_errors import log_callback_error
 from resilience.contrib.executor import PythonExecutorException
 from resilience.execution._worker.messages import Policy
-from resilience.execution._worker_process import WorkerProcess, wait_readable
+from resilience.execution._worker_process import Interpreter, WorkerProcess, wait_readable
 from resilience.execution.security import SecurityPolicy
 
 __all__ = ["WarmPool"]
@@ -31,14 +31,15 @@ _THREAD_IDLE_TIMEOUT = 10.0
 
 
 class WarmPool:
-    """Keeps up to *size* idle workers of one interpreter, for any number of threads.
+    """Keeps up to *size* idle workers of one *interpreter*, for any number of threads.
 
-    A worker serves one request. `acquire` hands an idle one out, `release` takes it back to be reaped and replaced.
-    After a fork the child process detaches from the workers, which belong to its parent, and starts its own.
+    A worker serves one request, or the requests of one session. `acquire` hands an idle one out, `release` takes it
+    back to be reaped and replaced. After a fork the child process detaches from the workers, which belong to its
+    parent, and starts its own.
     """
 
-    def __init__(self, python: str, size: int) -> None:
-        self._python = python
+    def __init__(self, interpreter: Interpreter, size: int) -> None:
+        self._interpreter = interpreter
         self._size = size
         self._policy: Policy = SecurityPolicy.of("strict").to_dict()
         self._reset()
@@ -66,7 +67,7 @@ class WarmPool:
         Raises `ContainerConfigurationError` if the interpreter cannot be executed, and `ContainerConnectivityError` if
         the system has no memory, processes or file descriptors left.
         """
-        worker = WorkerProcess(self._python)
+        worker = WorkerProcess(self._interpreter)
         with self._lock:
             self._workers.add(worker)
         return worker

@@ -19,6 +19,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from resilience.clock import SYSTEM
@@ -29,7 +31,7 @@ from resilience.execution._orphans import kill_orphans
 from resilience.execution._worker.framing import encode_frame
 from resilience.execution._worker.messages import Policy, Prepare, Start
 
-__all__ = ["WorkerProcess", "own_peak_memory", "wait_readable"]
+__all__ = ["Interpreter", "WorkerProcess", "own_peak_memory", "wait_readable"]
 
 _MAIN = str(Path(__file__).with_name("_worker") / "__main__.py")
 _OPTIONS = ("-I", "-u", "-X", "utf8")
@@ -46,6 +48,17 @@ _MAX_RECORDING = 1 << 17
 _NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.EISDIR, errno.EPERM)
 
 
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The interpreter that workers are started with, and the state that they start in."""
+
+    python: str
+    preload: Sequence[str] = ()
+    """Modules that a warm worker imports while it is idle."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Environment variables besides those of the allow list, over which they take precedence."""
+
+
 class WorkerProcess:
     """A child process that executes one request, or none.
 
@@ -53,10 +66,11 @@ class WorkerProcess:
     with all that its program has started, waits for it, and removes its directory.
     """
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, interpreter: Interpreter) -> None:
         if sys.platform == "win32":
             raise ContainerConfigurationError("code is executed on POSIX systems only; use a JupyterExecutor here")
-        self.python = python
+        self._interpreter = interpreter
+        self.python: str = interpreter.python
         self.token: bytes = os.urandom(16)
         self.env_marker: str = f"{_MARKER_NAME}={self.token.hex()}"
         self.prepared_for: Policy | None = None
@@ -64,9 +78,15 @@ class WorkerProcess:
         self.is_ready: bool = False
         """Whether its ready message has been read."""
         self.python_version: str = ""
+        self.preload_failure: str = ""
+        """Why it could not import a module of *preload*; empty if it has imported all."""
         self.may_start_processes: bool = False
         """Whether the policy of its program allows that: only then orphans are looked for."""
         self.is_reaped: bool = False
+        self.is_killed: bool = False
+        """Whether this process has killed it."""
+        self.program_directory: str | None = None
+        """Working directory that was sent to it; None: its own."""
         self.exit_status: int | None = None
         """Exit status, negative for a signal; None until it is known."""
         self.peak_memory: int | None = None
@@ -76,9 +96,9 @@ class WorkerProcess:
         self.execution_id: str = f"exec_{os.urandom(6).hex()}"
         with contextlib.ExitStack() as cleanup:
             try:
-                self._start(python, cleanup)
+                self._start(self.python, cleanup)
             except OSError as error:
-                raise _start_error(python, error) from error
+                raise _start_error(self.python, error) from error
             cleanup.pop_all()
 
     def _start(self, python: str, cleanup: contextlib.ExitStack) -> None:
@@ -114,12 +134,12 @@ class WorkerProcess:
         """Return the program's environment: an allow list, since any other variable may hold a secret."""
         found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         name, _, value = self.env_marker.partition("=")
-        own = {"HOME": self.directory, "TMPDIR": self.directory, name: value}
-        return {**thread_settings(os.environ), **found, **own}
+        own = {"HOME": self.directory, "TMPDIR": self.directory, "MPLBACKEND": "agg"}
+        return {**thread_settings(os.environ), **found, **own, **self._interpreter.environment, name: value}
 
     def prepare(self, policy: Policy) -> None:
-        """Send the policy of the likely next request: the worker sets it up while it is idle."""
-        message: Prepare = {"kind": "prepare", "policy": policy}
+        """Send the policy of the likely next request: the worker sets it up, and imports modules, while it is idle."""
+        message: Prepare = {"kind": "prepare", "policy": policy, "preload": list(self._interpreter.preload)}
         self.prepared_for = policy
         with contextlib.suppress(OSError):  # it has died, which its session will find
             self.control.sendall(encode_frame(self.token, message))
@@ -139,6 +159,7 @@ class WorkerProcess:
         if message["kind"] != "ready" or message["pid"] != self.pid:
             raise ValueError(f"a first message of kind {message['kind']!r}")
         self.python_version = require_str(message["python"])
+        self.preload_failure = require_str(message.get("preload_failure", ""))
         self.is_ready = True
 
     def is_alive(self) -> bool:
@@ -147,6 +168,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill the process and its whole session. Without effect once it is reaped."""
+        self.is_killed = True
         if self.is_reaped:
             return  # the process ID may have been reused
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: all processes of the group have ended
@@ -183,6 +205,11 @@ class WorkerProcess:
     def read_recorder(self) -> bytes:
         """Return the content of the recorder file: the progress of the program."""
         return os.pread(self.recorder, _MAX_RECORDING, 0)
+
+    def expect_next_program(self) -> None:
+        """Make ready for another request to the same worker: what is recorded from now on is of that one."""
+        os.pwrite(self.recorder, bytes(4), 0)
+        self.reader.reset()
 
     def reap(self) -> None:
         """Kill the process, wait for its exit, kill its orphans and remove its directory."""

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from resilience.categories import ErrorCategory
 from resilience.errors._json_safe import Json
+from resilience.execution._floats import without_special_floats
 from resilience.execution._memory_size import format_size
+from resilience.execution.artifacts import Artifact
 from resilience.execution.events import StreamEvent
 from resilience.execution.request import ExecutionRequest
 from resilience.report.model import ErrorReport
@@ -27,8 +29,13 @@ class ExecutionResult:
     stdout: str = ""
     stderr: str = ""
     return_value: Json = None
-    """The value of the last statement, where that is an expression; a short repr of a value that JSON does not have."""
+    """The value of the last statement, where that is an expression.
+
+    It keeps its meaning: a tuple is a list, a number or array of numpy is a number or a list, a date is its ISO 8601
+    text, NaN and the infinities are floats. A value that JSON has no form for is a short text.
+    """
     variables: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    """A short text of each variable; those that the request names are whole, as a return value is."""
     execution_time: float = 0.0
     """Seconds."""
     memory_used: int | None = None
@@ -36,12 +43,12 @@ class ExecutionResult:
     exit_code: int = 0
 
     def to_dict(self) -> dict[str, Json]:
-        """Return it as JSON takes it."""
+        """Return it as JSON takes it. NaN and the infinities are the texts ``NaN``, ``Infinity`` and ``-Infinity``."""
         return {
             "stdout": self.stdout,
             "stderr": self.stderr,
-            "return_value": self.return_value,
-            "variables": dict(self.variables),
+            "return_value": without_special_floats(self.return_value),
+            "variables": {name: without_special_floats(value) for name, value in self.variables.items()},
             "execution_time": round(self.execution_time, 6),
             "memory_used": None if self.memory_used is None else format_size(self.memory_used),
             "exit_code": self.exit_code,
@@ -58,10 +65,15 @@ class ExecutionReport:
     timestamp: datetime.datetime
     error: ErrorReport | None = None
     assigned_by: str = "ray"
+    """Who gave the work, for the receiver of the report: set for a request, or once for an executor."""
     ran_on: str = ""
     """Which of several executors ran it, such as ``local`` for a `FallbackExecutor`; empty where there is only one."""
     tried: Sequence[ErrorReport] = ()
     """Failures of executors that could not be reached before, in order."""
+    artifacts: Sequence[Artifact] = ()
+    """Figures, tables and files that the program has made. Those of a failure are what it had made by then."""
+    notes: Sequence[str] = ()
+    """What is missing in the report, or not whole, and why."""
 
     @property
     def category(self) -> ErrorCategory | None:

@@ -7,7 +7,7 @@ and leads to the local executor.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar, cast
@@ -88,14 +88,26 @@ class FallbackExecutor:
         self._execute_sync = guarded(execute_remotely_sync, execute_locally_sync)
         self._execute = guarded(execute_remotely, execute_locally)
 
-    async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+    async def execute(
+        self,
+        request: ExecutionRequest | str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Listener | None = None,
+    ) -> ExecutionReport:
         """Execute the code of *request* with the one of the two that can; return its report."""
-        errand = _PendingExecution(request, on_event)
+        errand = _PendingExecution(ExecutionRequest.of(request, variables), on_event)
         return errand.report_of(await self._execute(errand))
 
-    def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+    def execute_sync(
+        self,
+        request: ExecutionRequest | str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Listener | None = None,
+    ) -> ExecutionReport:
         """Do what `execute` does, and block until it has."""
-        errand = _PendingExecution(request, on_event)
+        errand = _PendingExecution(ExecutionRequest.of(request, variables), on_event)
         return errand.report_of(self._execute_sync(errand))
 
     def __repr__(self) -> str:
@@ -106,7 +118,7 @@ class FallbackExecutor:
 class _PendingExecution:
     """One execution in flight: its request, its listener and the failures so far."""
 
-    request: ExecutionRequest | str
+    request: ExecutionRequest
     on_event: Listener | None
     failures: list[Exception] = dataclasses.field(default_factory=list[Exception])
 

@@ -6,12 +6,13 @@ import datetime
 import functools
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from resilience.execution._library_memory import default_limit
 from resilience.execution._memory_size import parse_size
+from resilience.execution._options import FileContent, check_files, check_variables, parse_dotted_names
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 
 __all__ = ["ExecutionRequest"]
@@ -31,6 +32,11 @@ class ExecutionRequest:
     report; None: all of the top level. In *working_directory* it runs; None: an empty one of its own, removed
     afterwards. *trace* reports each line when it is first reached.
 
+    *variables* are there for the code from the beginning: plain values, and whatever can be pickled here and imported
+    by the interpreter of the executor, such as dataframes. They take nothing of the memory limit. *files* are written
+    into the working directory before, by their paths in it: bytes, a text, or the `Path` of a file to copy. A directory
+    of its own may be read then, at level strict, too.
+
     >>> ExecutionRequest("1 + 1").memory_bytes, ExecutionRequest("1 + 1", security_level="moderate").memory_bytes
     (104857600, 1073741824)
     >>> ExecutionRequest("1 + 1", memory_limit="1.5GB").memory_bytes
@@ -49,8 +55,10 @@ class ExecutionRequest:
     return_variables: Sequence[str] | None = None
     working_directory: str | os.PathLike[str] | None = None
     trace: bool = False
-    assigned_by: str = "ray"
-    """Shown in reports as the assigner of the execution."""
+    assigned_by: str | None = None
+    """Who has given this work: the agent, person or service that the report returns to. None: the executor's own."""
+    variables: Mapping[str, object] = field(default_factory=dict[str, object], repr=False, compare=False)
+    files: Mapping[str, FileContent] = field(default_factory=dict[str, FileContent], repr=False, compare=False)
 
     @property
     def seconds(self) -> float:
@@ -63,6 +71,12 @@ class ExecutionRequest:
         if self.memory_limit == "auto":
             return _default_bytes(self.security_level, tuple(self.allowed_imports))
         return parse_size("memory_limit", self.memory_limit)
+
+    @property
+    def policy(self) -> SecurityPolicy:
+        """The policy that the code is held to: that of the level, with the imports and files of this request."""
+        reads_files = bool(self.files) and self.working_directory is None
+        return _policy(self.security_level, tuple(self.allowed_imports), reads_files=reads_files)
 
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
@@ -82,28 +96,33 @@ class ExecutionRequest:
         if not isinstance(self.security_level, _LEVELS):
             put(self, "security_level", SecurityLevel.of(self.security_level))
         if self.allowed_imports != ():
-            put(self, "allowed_imports", _names("allowed_imports", self.allowed_imports))
+            put(self, "allowed_imports", parse_dotted_names("allowed_imports", self.allowed_imports))
         if self.return_variables is not None:
-            put(self, "return_variables", _names("return_variables", self.return_variables))
+            put(self, "return_variables", parse_dotted_names("return_variables", self.return_variables))
+        if self.variables:
+            check_variables(self.variables)
+        if self.files:
+            check_files(self.files)
         if self.working_directory is not None and not Path(self.working_directory).is_dir():
             raise ValueError(f"working_directory={os.fspath(self.working_directory)!r}: give a directory that exists")
 
     @classmethod
-    def of(cls, request: ExecutionRequest | str) -> ExecutionRequest:
-        """Return *request*; a str is the code of a request with all defaults."""
-        return request if isinstance(request, ExecutionRequest) else cls(request)
+    def of(cls, request: ExecutionRequest | str, variables: Mapping[str, object] | None = None) -> ExecutionRequest:
+        """Return *request*; a str is the code of a request with all defaults. *variables* are added to its own."""
+        found = request if isinstance(request, ExecutionRequest) else cls(request)
+        return found if variables is None else replace(found, variables={**found.variables, **variables})
+
+
+@functools.lru_cache(maxsize=64)
+def _policy(
+    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...], *, reads_files: bool
+) -> SecurityPolicy:
+    policy = SecurityPolicy.of(level, imports)
+    if reads_files and policy.files == "none":  # the directory holds the files of the request, and nothing else
+        return replace(policy, files="read")
+    return policy
 
 
 @functools.lru_cache(maxsize=64)
 def _default_bytes(level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...]) -> int:
     return parse_size("memory_limit", default_limit(SecurityPolicy.of(level, imports)))
-
-
-def _names(parameter: str, given: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(given, str):
-        raise TypeError(f"{parameter}={given!r}: give several names, such as [{given!r}]")
-    names = tuple(given)
-    for name in names:
-        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            raise ValueError(f"{parameter}: {name!r} is no name")
-    return names

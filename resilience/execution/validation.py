@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from resilience.errors._json_safe import Json
@@ -76,8 +76,12 @@ def validate(
     line 1: there is no module 'maths' here; did you mean 'math'?
     """
     request = ExecutionRequest.of(code)
-    level = request.security_level if security_level is None else security_level
-    policy = SecurityPolicy.of(level, request.allowed_imports if allowed_imports is None else allowed_imports)
+    if security_level is not None:
+        request = replace(request, security_level=security_level)
+    if allowed_imports is not None:
+        names = allowed_imports if isinstance(allowed_imports, str) else tuple(allowed_imports)
+        request = replace(request, allowed_imports=names)
+    policy = request.policy
     error = syntax_diagnostic(request.code)
     if error is not None:
         return Validation(valid=False, syntax_errors=(error,))

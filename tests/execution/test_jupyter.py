@@ -144,7 +144,7 @@ def test_nothing_is_left_for_the_next_program(executor: JupyterExecutor):
 
 def test_a_program_finds_itself_as_main(executor: JupyterExecutor):
     code = "import sys, pickle\nclass A: pass\n(__name__, type(pickle.loads(pickle.dumps(A()))) is A)"
-    assert executor.execute_sync(FREE(code)).execution_result.return_value == "('__main__', True)"
+    assert executor.execute_sync(FREE(code)).execution_result.return_value == ["__main__", True]
 
 
 def test_it_runs_in_the_directory_it_is_given(executor: JupyterExecutor, tmp_path: pathlib.Path):

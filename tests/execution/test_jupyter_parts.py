@@ -33,7 +33,7 @@ def test_the_helper_works_where_nothing_is_installed():
     code = "items = [1, 2]\nprint('hello')\n\n\ndef third(items):\n    return items[2]\n\n\nthird(items)\n"
     printed, answer, modules = bare_python(
         bootstrap.install_code(),
-        bootstrap.call_expression("run", "one", code, None, None),
+        bootstrap.call_expression("run", "one", {"code": code}),
         f"print({bootstrap.call_expression('take_result', 'one')})",
         "import sys",
         "print([name for name in sys.modules if name.startswith('resilience')])",
@@ -52,7 +52,7 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
         "import sys, types",
         "installed = sys.modules['resilience'] = types.ModuleType('installed')",
         bootstrap.install_code(),
-        bootstrap.call_expression("run", "one", code, None, None),
+        bootstrap.call_expression("run", "one", {"code": code}),
         f"print({bootstrap.call_expression('take_result', 'one')})",
         "assert sys.modules['resilience'] is installed",
     )
@@ -61,7 +61,7 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
 
 def test_a_missing_helper_is_recognised_by_the_error_of_the_kernel():
     with pytest.raises(AttributeError) as raised:
-        eval(bootstrap.call_expression("run", "one", "1", None, None))
+        eval(bootstrap.call_expression("run", "one", {"code": "1"}))
     assert bootstrap.is_helper_missing(type(raised.value).__name__, str(raised.value))
     assert not bootstrap.is_helper_missing("AttributeError", "module 'math' has no attribute 'sqr'")
 

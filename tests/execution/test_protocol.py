@@ -30,7 +30,7 @@ from resilience.execution._worker.framing import (
 )
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
-from resilience.execution._worker_process import WorkerProcess, wait_readable
+from resilience.execution._worker_process import Interpreter, WorkerProcess, wait_readable
 from resilience.execution.security import SecurityPolicy
 
 JSON = st.recursive(
@@ -168,7 +168,7 @@ def request(code: str, *, checked: bool) -> Request:
 
 @pytest.fixture
 def child() -> Iterator[WorkerProcess]:
-    child = WorkerProcess(sys.executable)
+    child = WorkerProcess(Interpreter(sys.executable))
     yield child
     child.reap()
 

@@ -15,13 +15,13 @@ import pytest
 from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionRequest, SubprocessExecutor
 from resilience.execution._worker_pool import WarmPool
-from resilience.execution._worker_process import wait_readable
+from resilience.execution._worker_process import Interpreter, wait_readable
 from tests.execution.processes import has_ended, open_files
 
 
 @pytest.fixture
 def pool():
-    pool = WarmPool(sys.executable, 2)
+    pool = WarmPool(Interpreter(sys.executable), 2)
     yield pool
     pool.close()
 
@@ -71,7 +71,7 @@ def test_an_interpreter_that_breaks_the_protocol_is_a_configuration_error(tmp_pa
 def test_closing_leaves_nothing_also_while_workers_start(kept):
     before = open_files()
     for number in range(5):
-        pool = WarmPool(sys.executable, number)
+        pool = WarmPool(Interpreter(sys.executable), number)
         pool.replenish()
         if number % 2:
             child = pool.acquire()

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.util
 import os
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, cast
 
 from resilience._validation import parse_duration
 from resilience.contrib.executor import ContainerConnectivityError
 from resilience.execution._event_emitter import final_event
 from resilience.execution._jupyter.event_bridge import EventBridge
-from resilience.execution._jupyter.job import KernelJob
+from resilience.execution._jupyter.job import KernelJob, end_session
 from resilience.execution._jupyter.kernel import Kernel, KernelDiedError
 from resilience.execution._jupyter.loop_thread import BackgroundLoop
 from resilience.execution._jupyter.session import wait_until_ready
 from resilience.execution._waiting import finish_in_thread, run_in_thread
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
+from resilience.execution.security import SecurityLevel, SecurityPolicy
+from resilience.execution.session import ExecutionSession, SessionDefaults, SessionOutcome
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -39,7 +43,8 @@ class JupyterExecutor:
     ends with `close`. A kernel that runs already is found by its *connection_file*, and left running.
 
     A program that still runs after its timeout is interrupted; when it goes on for *grace* seconds all the same, the
-    kernel is replaced. So is one that died. The source is checked against the security level before anything runs. In
+    kernel is replaced. So is one that died. *assigned_by* appears in the reports of requests that name none: who gave
+    the work. The source is checked against the security level before anything runs. In
     the kernel neither the level nor the memory limit holds: they are for the kernel's host to set.
 
     Raises `ContainerConnectivityError` where the kernel cannot be started or reached in *startup_timeout* seconds, and
@@ -61,7 +66,9 @@ class JupyterExecutor:
         manager: Callable[[], AsyncKernelManager] | None = None,
         startup_timeout: float = 60.0,
         grace: float = 2.0,
+        assigned_by: str = "ray",
     ) -> None:
+        self._assigned_by = assigned_by
         self._startup = parse_duration("startup_timeout", startup_timeout)
         self._grace = parse_duration("grace", grace)
         given = {"connection_file": connection_file, "gateway_url": gateway_url, "manager": manager}
@@ -99,28 +106,61 @@ class JupyterExecutor:
 
         return ManagedKernel(functools.partial(AsyncKernelManager, kernel_name=kernel_name), inherits=False)
 
-    async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+    async def execute(
+        self,
+        request: ExecutionRequest | str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Listener | None = None,
+    ) -> ExecutionReport:
         """Execute the code of *request* and return the report; *on_event* is called in this event loop.
 
         On asyncio and trio. Cancelled, it interrupts the program first.
         """
-        wanted = ExecutionRequest.of(request)
+        wanted = ExecutionRequest.of(request, variables)
         return await run_in_thread(
             lambda listener, cancelled_descriptor: self._run(wanted, listener, cancelled_descriptor), on_event
         )
 
-    def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+    def execute_sync(
+        self,
+        request: ExecutionRequest | str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Listener | None = None,
+    ) -> ExecutionReport:
         """Do what `execute` does and block until it has ended; *on_event* is called in this thread."""
-        report = self._run(ExecutionRequest.of(request), on_event, None)
+        report = self._run(ExecutionRequest.of(request, variables), on_event, None)
         assert report is not None, "only a cancelled execution has no report"
         return report
+
+    def session(
+        self,
+        *,
+        security_level: SecurityPolicy | SecurityLevel | str = SecurityLevel.STRICT,
+        allowed_imports: Sequence[str] = (),
+        working_directory: str | os.PathLike[str] | None = None,
+    ) -> ExecutionSession:
+        """Return a session: executions in the kernel that share their variables.
+
+        Level, imports and directory are those of code that is given as a text; a request has its own, and without a
+        directory of its own runs in that of the session. Other executions and sessions may use the kernel meanwhile.
+        """
+        return ExecutionSession(
+            _KernelSession(self), SessionDefaults(security_level, allowed_imports, working_directory)
+        )
+
+    def _job(self, request: ExecutionRequest, bridge: EventBridge, session: tuple[str, int] | None = None) -> KernelJob:
+        return KernelJob(self._kernel, request, bridge, self._grace, self._assigned_by, session)
 
     def _run(
         self, request: ExecutionRequest, on_event: Listener | None, cancelled_descriptor: int | None
     ) -> ExecutionReport | None:
         """Execute in the background loop; None if *cancelled_descriptor* became readable."""
         bridge = EventBridge(on_event)
-        job = KernelJob(self._kernel, request, bridge, self._grace)
+        return self._run_job(self._job(request, bridge), bridge, cancelled_descriptor)
+
+    def _run_job(self, job: KernelJob, bridge: EventBridge, cancelled_descriptor: int | None) -> ExecutionReport | None:
         return bridge.wait(self._background_loop().submit(self._run_in_loop(job, bridge, cancelled_descriptor)))
 
     async def _run_in_loop(
@@ -163,6 +203,19 @@ class JupyterExecutor:
                 finally:
                     if not job.kernel_is_idle:
                         await self._close_kernel()
+
+    def _end_session(self, name: str) -> None:
+        """Have the kernel forget a session, if it is running."""
+        with self._lock:
+            background = self._background
+        if background is not None and self._is_open:
+            background.submit(self._forget(name)).result()
+
+    async def _forget(self, name: str) -> None:
+        async with self._one_at_a_time:
+            with contextlib.suppress(KernelDiedError, ContainerConnectivityError):  # its state is gone anyway
+                if self._is_open:
+                    await end_session(self._kernel, name, self._grace)
 
     async def _open(self) -> None:
         if self._is_open:
@@ -223,3 +276,44 @@ class JupyterExecutor:
 def _require_jupyter_client() -> None:
     if importlib.util.find_spec("jupyter_client") is None:
         raise ImportError("jupyter_client is missing; install it with: pip install 'category-resilience[jupyter]'")
+
+
+class _KernelSession:
+    """The state of a session in a kernel, under a name of its own."""
+
+    def __init__(self, executor: JupyterExecutor) -> None:
+        self._executor = executor
+        self._name = uuid.uuid4().hex
+
+    def execute_sync(self, request: ExecutionRequest, number: int, on_event: Listener | None) -> SessionOutcome:
+        """Execute *request* in the kernel."""
+        outcome = self._run(request, number, on_event, None)
+        assert outcome is not None, "only a cancelled execution has no report"
+        return outcome
+
+    async def execute(self, request: ExecutionRequest, number: int, on_event: Listener | None) -> SessionOutcome:
+        """Execute *request* in the kernel without blocking the event loop."""
+        return await run_in_thread(
+            lambda listener, cancelled: self._run(request, number, listener, cancelled), on_event
+        )
+
+    def _run(
+        self, request: ExecutionRequest, number: int, on_event: Listener | None, cancelled: int | None
+    ) -> SessionOutcome | None:
+        bridge = EventBridge(on_event)
+        job = self._executor._job(request, bridge, (self._name, number))
+        report = self._executor._run_job(job, bridge, cancelled)
+        if report is None:
+            return None
+        result = job.result
+        if result is None:
+            return SessionOutcome(report, job.was_sent, is_fresh=False, names=None)
+        return SessionOutcome(report, has_run=True, is_fresh=result.is_fresh, names=result.answer.names)
+
+    def restart(self) -> None:
+        """Have the kernel forget all state."""
+        self._executor._end_session(self._name)
+
+    def close(self) -> None:
+        """Have the kernel forget all state."""
+        self._executor._end_session(self._name)

@@ -7,6 +7,7 @@ that ignores the interrupt, or has ended the kernel, is reported without it.
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from resilience.clock import SYSTEM
 from resilience.contrib.executor import ContainerConfigurationError, WorkflowError
 from resilience.execution._analysis import analyse
+from resilience.execution._inputs import EncodedVariables, content_of
 from resilience.execution._jupyter import bootstrap
 from resilience.execution._jupyter.event_bridge import EventBridge
 from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, connectivity_error
@@ -23,25 +25,41 @@ from resilience.execution._jupyter.session import KernelRequest
 from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.security import SecurityPolicy
 
-__all__ = ["KernelJob"]
+__all__ = ["KernelJob", "end_session"]
 
 
 class KernelJob:
-    """Runs *request* in *kernel* and builds the report. The kernel must be open and ready."""
+    """Runs *request* in *kernel* and builds the report. The kernel must be open and ready.
 
-    def __init__(self, kernel: Kernel, request: ExecutionRequest, bridge: EventBridge, grace: float) -> None:
+    *session* is the name of a session, whose state the kernel keeps, and the number of this execution in it.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        request: ExecutionRequest,
+        bridge: EventBridge,
+        grace: float,
+        assigned_by: str = "ray",
+        session: tuple[str, int] | None = None,
+    ) -> None:
         self._kernel = kernel
         self._request = request
         self._bridge = bridge
         self._output = KernelOutput(bridge)
         self._grace = grace
+        self._assigned_by = request.assigned_by or assigned_by
         self._id = f"exec_{os.urandom(6).hex()}"
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        self._policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
+        self._policy = request.policy
+        self._order = _order_of(request, self._code, session)
         self._started_at = 0.0
         self._has_started = False
+        self.was_sent: bool = False
+        """Whether the program was sent to the kernel."""
+        self.result: KernelResult | None = None
+        """What the helper has sent; None if the program has not run, or has ended the kernel."""
         self.kernel_is_idle: bool = False
         """Whether the kernel can take the next request."""
 
@@ -61,6 +79,7 @@ class KernelJob:
         where the kernel was dead before it took the program.
         """
         self._started_at = SYSTEM.now()
+        self.was_sent = True
         try:
             timed_out, reply = await self._run_program()
         except KernelDiedError:
@@ -69,9 +88,8 @@ class KernelJob:
             return self.report_of_death()
         status = None if reply is None else reply.get("status")
         if reply is not None and status == "ok":
-            return with_kernel_details(
-                KernelResult.of(reply, timed_out=timed_out).report(self._report_builder()), self._kernel
-            )
+            self.result = KernelResult.of(reply, timed_out=timed_out)
+            return with_kernel_details(self.result.report(self._report_builder()), self._kernel)
         if timed_out:  # the program ignored the interrupt, or ended without the helper
             crash = Crash(
                 timed_out=True, protocol_error="", exit_status=None, peak_memory=None, seconds=self._seconds()
@@ -111,14 +129,7 @@ class KernelJob:
         return True, await self._stop(exchange)
 
     async def _send_program(self) -> KernelRequest:
-        wanted, directory = self._request.return_variables, self._request.working_directory
-        run = bootstrap.call_expression(
-            "run",
-            self._id,
-            self._code,
-            None if wanted is None else list(wanted),
-            None if directory is None else os.path.abspath(directory),  # noqa: PTH100, ASYNC240  # asks no disk
-        )
+        run = bootstrap.call_expression("run", self._id, self._order)
         return await self._execute(run, {"answer": bootstrap.call_expression("take_result", self._id)})
 
     async def _install(self) -> None:
@@ -164,6 +175,35 @@ class KernelJob:
             request=self._request,
             code=self._code,
             policy=self._policy,
+            assigned_by=self._assigned_by,
             stdout=self._output.stdout,
             stderr=self._output.stderr,
+            artifacts=self._output.collector.artifacts,
+            notes=self._output.collector.notes,
         )
+
+
+async def end_session(kernel: Kernel, name: str, seconds: float) -> None:
+    """Have the helper in *kernel* forget a session; wait at most *seconds*."""
+    exchange = KernelRequest(kernel)
+    code = bootstrap.call_expression("end_session", name)
+    await exchange.send("execute_request", {"code": code, "silent": True, "store_history": False, "allow_stdin": False})
+    await exchange.wait(seconds)
+
+
+def _order_of(request: ExecutionRequest, code: str, session: tuple[str, int] | None) -> dict[str, object]:
+    """Return the order for the helper's `run`. It must survive `repr`."""
+    order: dict[str, object] = {"code": code}
+    if request.return_variables is not None:
+        order["wanted"] = list(request.return_variables)
+    if request.working_directory is not None:
+        order["directory"] = os.path.abspath(request.working_directory)  # noqa: PTH100
+    if request.variables:
+        variables = EncodedVariables.of(request.variables)
+        order |= {"given": dict(variables.plain), "pickled": base64.b64encode(variables.pickled).decode("ascii")}
+    if request.files:
+        files = {path: base64.b64encode(content_of(content)) for path, content in request.files.items()}
+        order["files"] = {path: content.decode("ascii") for path, content in files.items()}
+    if session is not None:
+        order["session"], order["number"] = session
+    return order

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from resilience.execution._artifact_collector import ArtifactCollector
+from resilience.execution._framing import MALFORMED
 from resilience.execution._jupyter.event_bridge import EventBridge
 from resilience.execution._jupyter.kernel import Message, object_at
 from resilience.execution._output_capture import MAX_OUTPUT, OutputCapture
@@ -12,6 +18,9 @@ from resilience.execution.events import EventKind
 __all__ = ["KernelOutput", "without_ansi"]
 
 _NO_PIPE = -1
+_RICH = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg", "text/html": "html"}
+"""MIME types that are kept as figures, the richest first, with file endings."""
+_BASE64 = ("image/png", "image/jpeg")
 # Control sequences, and the strings that set a terminal's title.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 
@@ -32,6 +41,8 @@ class KernelOutput:
         self._bridge = bridge
         self._stdout = OutputCapture(_NO_PIPE)
         self._stderr = OutputCapture(_NO_PIPE)
+        self.collector: ArtifactCollector = ArtifactCollector()
+        """Images and HTML that the program has displayed."""
         self.error: tuple[str, str] | None = None
         """Name and message of an exception that the kernel itself reports; None if it has reported none."""
 
@@ -51,10 +62,25 @@ class KernelOutput:
         if message.kind == "stream":
             self._add(str(content.get("text", "")), to_stderr=content.get("name") == "stderr")
         elif message.kind in ("display_data", "execute_result"):
-            shown = object_at(content, "data").get("text/plain", "")
+            data = object_at(content, "data")
+            self._keep_richest(data)
+            shown = data.get("text/plain", "")
             self._add(f"{shown}\n" if shown else "", to_stderr=False)
         elif message.kind == "error":
             self.error = str(content.get("ename", "")), without_ansi(str(content.get("evalue", "")))
+
+    def _keep_richest(self, data: Mapping[str, Any]) -> None:
+        for mime, ending in _RICH.items():
+            shown = data.get(mime)
+            if isinstance(shown, str):
+                name = f"display-{len(self.collector.artifacts) + 1}.{ending}"
+                text = "".join(shown.split())
+                if mime not in _BASE64:
+                    text = base64.b64encode(shown.encode("utf-8", "replace")).decode("ascii")
+                found = {"kind": "artifact", "type": "figure", "name": name, "mime": mime, "data": text}
+                with contextlib.suppress(*MALFORMED):  # no base64: whatever the program has displayed as an image
+                    self.collector.take(found)
+                return
 
     def _add(self, text: str, *, to_stderr: bool) -> None:
         kept = self._stderr if to_stderr else self._stdout

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from resilience.categories import ErrorCategory
-from resilience.contrib.executor import WorkflowError
+from resilience.contrib.executor import ContainerConfigurationError, WorkflowError
 from resilience.errors._json_safe import Json
+from resilience.execution._artifact_collector import ArtifactCollector
 from resilience.execution._jupyter.kernel import Kernel
 from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution._result_decoder import InvalidResultError, WorkerResult
@@ -31,6 +32,9 @@ class KernelResult:
 
     answer: WorkerResult
     recorded: bytes
+    collector: ArtifactCollector
+    is_fresh: bool
+    """Whether the kernel had no state of the session."""
 
     @classmethod
     def of(cls, reply: Mapping[str, Any], *, timed_out: bool) -> KernelResult:
@@ -38,17 +42,28 @@ class KernelResult:
         try:
             text = ast.literal_eval(reply["user_expressions"]["answer"]["data"]["text/plain"])
             found = json.loads(text)
+            if "no_variables" in found:
+                raise ContainerConfigurationError(f"variables: the kernel cannot restore them: {found['no_variables']}")
+            collector = ArtifactCollector()
+            for message in found.pop("messages"):
+                collector.take(message)
+            is_fresh = found.pop("is_fresh", True) is True
             # The layout of `_worker.recorder`: request begun, completed lines, end of the last statement.
             recorded = b"".join(int(number).to_bytes(4, "little") for number in (1, *found.pop("progress")))
             answer = WorkerResult.of({**found, "timed_out": timed_out, "timed_out_at": None})
             line = _last_line(answer.exception) if timed_out else None
-            return cls(dataclasses.replace(answer, timed_out_at=line), recorded)
+            return cls(dataclasses.replace(answer, timed_out_at=line), recorded, collector, is_fresh)
         except (*_DECODE_ERRORS, InvalidResultError, OverflowError) as error:
             raise WorkflowError("the kernel's result cannot be decoded", "execution", error) from error
 
     def report(self, builder: ReportBuilder) -> ExecutionReport:
         """Return the report."""
-        return dataclasses.replace(builder, recorder=lambda: self.recorded).from_result(self.answer)
+        return dataclasses.replace(
+            builder,
+            recorder=lambda: self.recorded,
+            artifacts=[*builder.artifacts, *self.collector.artifacts],
+            notes=[*builder.notes, *self.collector.notes],
+        ).from_result(self.answer)
 
 
 def report_of_dead_kernel(builder: ReportBuilder, status: int | None, seconds: float) -> ExecutionReport:

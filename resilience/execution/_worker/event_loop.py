@@ -22,6 +22,8 @@ class ProgramLoop:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.filename: str = FILENAME
+        """File name of the program, whose frames a traceback begins with."""
 
     def run(self, coroutine: Coroutine[object, object, object]) -> object:
         """Run *coroutine* and return its value. The traceback of an exception begins with the program's own frames."""
@@ -32,7 +34,7 @@ class ProgramLoop:
         try:
             return self._loop.run_until_complete(coroutine)
         except BaseException as error:
-            raise error.with_traceback(_from_program(error.__traceback__))  # noqa: B904  # the same exception
+            raise error.with_traceback(_from_program(error.__traceback__, self.filename))  # noqa: B904  # the same exception
 
     def close(self) -> None:
         """Cancel the remaining tasks, wait for them, and close the loop, as `asyncio.run` does."""
@@ -58,10 +60,10 @@ async def _wait_for(tasks: Iterable[asyncio.Task[object]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _from_program(trace: TracebackType | None) -> TracebackType | None:
+def _from_program(trace: TracebackType | None, filename: str) -> TracebackType | None:
     """Return *trace* without the frames of the loop that called the program; None if the program was suspended."""
     entry = trace
-    while entry is not None and entry.tb_frame.f_code.co_filename != FILENAME:
+    while entry is not None and entry.tb_frame.f_code.co_filename != filename:
         entry = entry.tb_next
     return entry
 

@@ -1,4 +1,4 @@
-"""Run of one program inside the worker: compile, execute within limits, report to the parent.
+"""Run of a program inside the worker: compile, execute within limits, report to the parent.
 
 Limits and guard are in force while code of the program runs, and lifted while its report is made. The process ends by
 `os._exit` or by the parent's SIGKILL: Python's own exit runs destructors, and may wait for threads without end.
@@ -12,15 +12,25 @@ import os
 import sys
 import warnings
 
+from resilience.execution._worker.artifacts import Artifacts
 from resilience.execution._worker.event_loop import ProgramLoop
 from resilience.execution._worker.fallback_capture import capture_class_only
 from resilience.execution._worker.framing import ChannelClosed
 from resilience.execution._worker.guard import install
+from resilience.execution._worker.import_hooks import ImportHooks
 from resilience.execution._worker.line_tracer import LineTracer
 from resilience.execution._worker.loading import limit_extension_loading
-from resilience.execution._worker.result_encoding import encode_value, encode_variables, safe_repr
-from resilience.execution._worker.statements import FILENAME, Program
+from resilience.execution._worker.program_names import names_of, renamed
+from resilience.execution._worker.result_encoding import (
+    encode_named,
+    encode_value,
+    encode_variables,
+    has_special_floats,
+    safe_repr,
+)
+from resilience.execution._worker.statements import FILENAME, Program, main_module, register_source, session_filename
 from resilience.execution._worker.timer import Timer
+from resilience.execution._worker.variables import VariablesError, load_variables
 from resilience.report._capture import capture
 
 TYPE_CHECKING = False
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
     from resilience.execution._worker.recorder import Recorder
     from resilience.execution._worker.statements import Statement
     from resilience.report._safe_repr import SafeRepr
-    from resilience.report.captured_exception import Captured, Json
+    from resilience.report.captured_exception import Captured
 
 __all__ = ["ProgramRun"]
 
@@ -43,15 +53,18 @@ _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
 _MAX_WARNINGS = 100
 _MAX_TEXT = 1000
 _MIN_RECURSION_LIMIT = 1000
+_COLLECTING_SECONDS = 10.0
+"""Time for figures and tables. The parent kills the worker a little later."""
 _MAX_UNLIMITED_COMPILE = 4096
 """Characters of a source that is compiled without a memory limit: it needs only some megabytes."""
 
 
 class ProgramRun:
-    """Runs the one program of this process.
+    """Runs the program of this process.
 
     Owns the ``__main__`` module, the timer, the guard and the limits. `sanitize_process` and `prepare` may be called
-    before the request is known; `run` executes it, sends the result and does not return.
+    before the request is known; `run` executes it, sends the result and does not return. In a session it executes one
+    program after the other, which share the module.
     """
 
     def __init__(self, channel: Channel, recorder: Recorder, limits: Limits) -> None:
@@ -59,7 +72,9 @@ class ProgramRun:
         self._recorder = recorder
         self._limits = limits
         self._is_fork = False
-        self._main = type(sys)("__main__")
+        self._main = main_module()
+        self._imports = ImportHooks()
+        self._artifacts = Artifacts(self._send)
         self._timer = Timer(FILENAME, channel, recorder.descriptor)
         self._lines = LineTracer(self._on_line)
         self._loop = ProgramLoop()
@@ -71,6 +86,9 @@ class ProgramRun:
         self._value: object = None
         self._can_render = False
         self._is_measured = False
+        self._limits_loading = False
+        self._filename = FILENAME
+        self._sources: dict[str, str] = {}
 
     def sanitize_process(self) -> None:
         """Make this process look like a fresh interpreter that runs a script: remove the toolkit from `sys.modules`."""
@@ -102,36 +120,69 @@ class ProgramRun:
         return self._guard
 
     def run(self, request: Request) -> None:
-        """Run the program of *request*, send the result, and exit the process."""
+        """Run the program of *request*, send the result, and exit the process; in a session, once that has ended."""
         code = 1
-        self._request = request
         try:
-            self._recorder.begin()
-            self._timer.set_limit(request["timeout"])
-            if "directory" in request:
-                os.chdir(request["directory"])
-            error = self._run_limited(self._compile)
-            if error is None:
-                if not request["checked"]:
-                    self._channel.receive()  # the start message
-                self._limits.set_processor(request["timeout"])
-                error = self._run_limited(self._run)
-            result, code = self._result(error)
-            self._resume_program()
-            if error is not None and not self._timer.fired:
-                self._run_limited(self._end_program)
-            _flush()
-            self._send(
-                {**result, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak_memory()}
-            )
+            code = self._execute(request)
+            while "session" in request and not self._is_fork:
+                request = self._next_request()
+                code = self._execute(request)
             self._await_kill(code)
         except ChannelClosed:
             pass
+        except VariablesError as problem:
+            self._send({"kind": "no_variables", "text": str(problem)[:_MAX_TEXT]})
         except BaseException as problem:  # there is no report, and the parent must not take that for a success
             code = 1
             self._send({"kind": "no_report", "text": f"{type(problem).__name__}: {problem}"[:_MAX_TEXT]})
         finally:
             os._exit(code)  # Python's own exit runs destructors, and may wait for threads without end
+
+    def _execute(self, request: Request) -> int:
+        """Run the program of *request*, send the result, and return the exit code."""
+        self._request = request
+        number = request.get("session", 0)
+        self._filename = self._timer.filename = self._loop.filename = session_filename(number)
+        self._limits.is_for_session = bool(number)
+        self._recorder.begin()
+        self._timer.set_limit(request["timeout"])
+        if "directory" in request:
+            os.chdir(request["directory"])
+        error = self._run_limited(self._load_variables)
+        if isinstance(error, VariablesError):
+            raise error
+        error = error or self._run_limited(self._compile)
+        if error is None:
+            if not request["checked"]:
+                self._channel.receive()  # the start message
+            self._limits.set_processor(request["timeout"])
+            error = self._run_limited(self._run)
+        if error is None:
+            self._collect_artifacts()  # before the exit handlers: one of them closes all figures
+            error = self._run_limited(self._end_program)
+        result, code = self._result(error)
+        self._resume_program()
+        if error is not None and not self._timer.fired:
+            self._run_limited(self._end_program)
+        _flush()
+        self._timer.stop_rendering()
+        self._send({**result, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak_memory()})
+        return code
+
+    def _next_request(self) -> Request:
+        """Wait for the next program of the session, and make ready for it."""
+        request: Any = self._channel.receive()
+        if self._guard is not None:
+            self._guard.off()
+            self._guard.forget()
+        self._recorder.reset()
+        self._limits.lift()
+        self._stage = "compile"
+        self._statements = []
+        self._warnings_left = _MAX_WARNINGS
+        self._value = None
+        self._can_render = self._is_measured = False
+        return request  # type: ignore[no-any-return]
 
     def _detach_fork(self) -> None:
         """Detach a fork of this process: it continues the program and must neither send messages nor record."""
@@ -153,10 +204,17 @@ class ProgramRun:
             return error
         return None
 
+    def _load_variables(self) -> None:
+        pickled = self._channel.receive_bytes(self._request.get("pickled", 0))
+        self._stage = "run"  # a MemoryError here is not the compiler's
+        self._main.__dict__.update(load_variables(self._request.get("given", {}), pickled))
+        self._is_measured = self._is_measured and not pickled  # they count for the interpreter, not for the program
+        self._stage = "compile"
+
     def _compile(self) -> None:
         if len(self._request["code"]) > _MAX_UNLIMITED_COMPILE:
             self._limits.limit_compiler(self._request["memory"])
-        program = Program(self._request["code"])
+        program = Program(self._request["code"], self._filename)
         self._stage = "split"
         self._statements = program.statements()
 
@@ -166,12 +224,18 @@ class ProgramRun:
         namespace = self._main.__dict__
         self._watch()
         self._add_directory()
+        self._sources[self._filename] = self._request["code"]
+        self._imports.add("linecache", self._register_source)
+        self._artifacts.watch(self._imports)
+        self._imports.install()
         if (
             not self._is_measured or len(self._request["code"]) > _MAX_UNLIMITED_COMPILE
         ):  # compiling may have taken much
             self._limits.measure()
         self._limits.set_memory(self._request["memory"])
-        limit_extension_loading(self._limits)
+        if not self._limits_loading:
+            self._limits_loading = True
+            limit_extension_loading(self._limits)
         self._stage = "run"
         completed = last = 0
         for statement in statements:
@@ -184,19 +248,36 @@ class ProgramRun:
             completed += statement.end_line - max(statement.line, last + 1) + 1
             last = statement.end_line
             self._recorder.statement_done(completed, last, statement.end_column)
-        self._end_program()
+
+    def _register_source(self, linecache: Any) -> None:
+        for filename, source in self._sources.items():
+            register_source(linecache, source, filename)
 
     def _end_program(self) -> None:
-        """Cancel the tasks of the program, wait for its threads and run its exit handlers."""
-        self._loop.close()
-        _run_exit_handlers()
+        """Cancel the tasks of the program, wait for its threads and run its exit handlers. A session keeps them."""
+        if "session" not in self._request:
+            self._loop.close()
+            _run_exit_handlers()
+
+    def _collect_artifacts(self) -> None:
+        """Capture figures and tables, with some time of their own: the program has ended within its limit."""
+        namespace = self._main.__dict__
+        wanted = {name: namespace[name] for name in self._request.get("variables", ()) if name in namespace}
+        if not self._artifacts.are_expected(self._value, wanted):
+            return
+        self._send({"kind": "collecting"})
+        before = self._timer.begin_extra(_COLLECTING_SECONDS)
+        error = self._run_limited(lambda: self._artifacts.collect(self._value, wanted))
+        self._timer.end_extra(before)
+        if error is not None:
+            self._send({"kind": "note", "text": f"figures and tables are not complete: {_one_line(error)}"})
 
     def _watch(self) -> None:
         """Switch the guard on; install a new one if the prepared one has another policy or directory."""
         request, guard = self._request, self._guard
         if guard is None or "policy" in request or "directory" in request:
             guard = self.install(request.get("policy") or self._policy)
-        guard.source = request["code"]
+        guard.source, guard.filename = request["code"], self._filename
         guard.on = True
 
     def _add_directory(self) -> None:
@@ -220,32 +301,49 @@ class ProgramRun:
             "kind": "result",
             "stage": "run" if self._stage == "run" or self._is_out_of_memory(error) else "compile",
             "timed_out": self._timer.fired,
-            "variables": self._variables(),
+            "variables": {},
+            "notes": [],
         }
         if self._timer.fired:
             result["timed_out_at"] = self._timer.line
+        if "session" in self._request:
+            result["names"] = names_of(self._main.__dict__)
         violation = self._violation(error)
         if violation is not None:
             result["violation"] = violation
-        if code == 0:
-            result["value"] = encode_value(self._value, self._safe_repr)
-        elif error is not None:
+        self._add_values(result, is_success=code == 0)
+        if code and error is not None:
             captured = self._captured(error)
             result["exception"] = captured
             result["at_memory_limit"] = self._limits.was_memory_exhausted()
             _print_traceback(error, captured["traceback"])
         return result, code
 
-    def _variables(self) -> dict[str, Json]:
+    def _add_values(self, result: dict[str, Any], *, is_success: bool) -> None:
+        """Add value and variables to *result*: of a success whole, of a failure as short texts."""
+        names = self._request.get("variables")
+        namespace = self._main.__dict__
         try:
-            return encode_variables(self._main.__dict__, self._request.get("variables"), self._safe_repr)
+            if is_success:
+                result["value"], result["notes"] = encode_value(self._value, self._safe_repr)
+            if is_success and names is not None:
+                result["variables"], notes = encode_named(namespace, names, self._safe_repr)
+                result["notes"] = result["notes"] + notes
+            else:
+                result["variables"] = encode_variables(namespace, names, self._safe_repr)
         except BaseException:  # a value whose methods raise anything
-            return {}
+            result["variables"] = {}
+        values = {name: result.pop(name) for name in ("value", "variables") if has_special_floats(result.get(name))}
+        if values:
+            import json
+
+            result["special"] = json.dumps(values)  # as a text: a frame takes no NaN
 
     def _captured(self, error: BaseException) -> Captured:
         self._prepare_rendering()
         try:
-            return capture(error, source=self._request["code"], hidden=_is_own_file)
+            captured = capture(error, source=self._request["code"], filename=self._filename, hidden=_is_own_file)
+            return renamed(captured, self._filename)  # type: ignore[arg-type, return-value]  # JSON of the same shape
         except BaseException:  # an exception, or a value it refers to, whose methods raise anything
             return capture_class_only(error)
 
@@ -302,7 +400,7 @@ class ProgramRun:
     ) -> None:
         if self._stage == "split":
             return  # compiling the whole source has warned already
-        if filename == FILENAME:
+        if filename == self._filename:
             self._send_warning(f"{category.__name__}: {message}", lineno)
         self._show_warning(message, category, filename, lineno, file, line)
 
@@ -320,6 +418,13 @@ class ProgramRun:
     def _send(self, message: dict[str, object]) -> None:
         if not self._is_fork:
             self._channel.send(message)
+
+
+def _one_line(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:_MAX_TEXT]
+    except BaseException:  # its own __str__ fails
+        return type(error).__name__
 
 
 def _is_own_file(filename: str) -> bool:

@@ -145,6 +145,10 @@ class Channel:
         self.token = received[:TOKEN]
         return decode_message(received)  # type: ignore[return-value]
 
+    def receive_bytes(self, number: int) -> bytes:
+        """Wait for *number* bytes that follow a message. Raises `ChannelClosed`."""
+        return self._exactly(number)
+
     def wait(self) -> None:
         """Wait until the parent closes its end. Raises `ChannelClosed` then."""
         self._exactly(1)  # never arrives

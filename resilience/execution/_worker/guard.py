@@ -15,6 +15,7 @@ from errno import EACCES
 from resilience.execution._worker import audit, importing
 from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied, violation_message
 from resilience.execution._worker.source import Source
+from resilience.execution._worker.statements import FILENAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,18 @@ _pending: dict[int, Refusal] = {}
 class Guard:
     """Holds one namespace to a policy. Its owner can switch it off; the program has no reference to it."""
 
-    __slots__ = ("_policy", "_refusals", "_slots_left", "_warn", "_warned", "libraries", "namespace", "on", "source")
+    __slots__ = (
+        "_policy",
+        "_refusals",
+        "_slots_left",
+        "_warn",
+        "_warned",
+        "filename",
+        "libraries",
+        "namespace",
+        "on",
+        "source",
+    )
 
     def __init__(
         self,
@@ -111,6 +123,8 @@ class Guard:
         self._policy = policy
         #: Source of the program, for the code in reports. Set later than the policy.
         self.source: str = source
+        #: File name of the program. Functions of a session's earlier programs have others.
+        self.filename: str = FILENAME
         self._warn = warn
         self._warned: set[tuple[object, ...]] = set()
         #: Directories of installed packages. The program's own modules lie elsewhere.
@@ -195,9 +209,19 @@ class Guard:
     def user_frame(self) -> FrameType | None:
         """Return the innermost frame of the program in this thread."""
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_globals is not self.namespace:
+        while frame is not None and not self._is_of_program(frame):
             frame = frame.f_back
         return frame
+
+    def _is_of_program(self, frame: FrameType) -> bool:
+        earlier = self.filename not in (FILENAME, frame.f_code.co_filename)
+        return frame.f_globals is self.namespace and not earlier
+
+    def forget(self) -> None:
+        """Forget the rejected operations: the next program of a session begins."""
+        self._refusals.clear()
+        self._warned.clear()
+        self._slots_left = {True: _MAX_REFUSALS, False: _MAX_REFUSALS}
 
     def _violation(self, kind: str, subject: str, operation: str) -> dict[str, object]:
         frame = self.user_frame()

@@ -38,12 +38,15 @@ class Limits:
         self._size: int | None = None
         self._soft = 0
         self._allowed = 0
+        self._peak_before = 0
         self._hard = 0
         self._compiler_limit = 0
         self._ceilings = {kind: resource.getrlimit(kind)[1] for kind in _KINDS}
         # Its pages are never touched: it takes address space and no memory.
         self._ballast: bytes | None = bytes(_BALLAST)
         self._processors = os.cpu_count() or 1
+        self.is_for_session: bool = False
+        """Whether another program follows, whose limits may be higher: the hard limits stay as they are then."""
 
     def set_fixed(self) -> None:
         """Set the limits that are the same for all programs."""
@@ -54,6 +57,9 @@ class Limits:
     def set_processor(self, seconds: float) -> None:
         """Limit CPU time to *seconds* of all processors: a last resort that works without timer and parent."""
         limit = min(int(seconds) + 1, _MAX_CPU_SECONDS) * self._processors + 1
+        if self.is_for_session:
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            limit += int(usage.ru_utime + usage.ru_stime) + 1
         self._limit(resource.RLIMIT_CPU, limit, limit + 1)
 
     def measure(self) -> None:
@@ -64,6 +70,7 @@ class Limits:
     def set_memory(self, size: int) -> None:
         """Limit the address space to *size* bytes more than measured."""
         if self._size is not None:
+            self._peak_before = self._peak_address_space() if self.is_for_session else 0
             self._soft = self._allowed = self._size + size
             self._hard = self._soft + _RESERVE
             self._limit(resource.RLIMIT_AS, self._soft, self._hard)
@@ -103,7 +110,8 @@ class Limits:
 
     def was_memory_exhausted(self) -> bool:
         """Return whether the program has reached its limit at some time."""
-        return bool(self._allowed) and self._peak_address_space() > self._allowed - _REACHED_MARGIN
+        reached = max(self._allowed - _REACHED_MARGIN, self._peak_before)
+        return bool(self._allowed) and self._peak_address_space() > reached
 
     def _peak_address_space(self) -> int:
         """Return the peak of the address space in bytes; 0 if unknown."""
@@ -123,9 +131,16 @@ class Limits:
             self._ballast = None
             self._limit(resource.RLIMIT_AS, self._hard, self._hard)
 
+    def lift(self) -> None:
+        """Lift the memory limit between two programs of a session."""
+        self._soft = 0
+        self._limit(resource.RLIMIT_AS, self._ceilings[resource.RLIMIT_AS], self._ceilings[resource.RLIMIT_AS])
+
     def _limit(self, kind: int, soft: int, hard: int) -> None:
         """Set a limit, never above the one that the process started with."""
         ceiling = self._ceilings[kind]
+        if self.is_for_session:
+            hard = ceiling
         if ceiling != resource.RLIM_INFINITY:  # a negative number
             soft, hard = min(soft, ceiling), min(hard, ceiling)
         try:

@@ -36,6 +36,7 @@ class LineTracer:
 
     def watch(self, statements: list[Statement], *, functions: bool) -> None:
         """Trace the lines of *statements*; with *functions*, also those inside functions and classes. Needs 3.12."""
+        self._seen.clear()
         if _monitoring is None:
             return
         for statement in statements:

@@ -11,6 +11,10 @@ from resilience.execution._worker.limits import Limits, move_to_high_number
 from resilience.execution._worker.recorder import Recorder
 from resilience.execution._worker.signals import reset_signals
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["serve"]
 
 _PRELOADED = (
@@ -40,8 +44,9 @@ def serve(control: int, recorder: int) -> None:
             for name in _PRELOADED:
                 __import__(name)
             run.sanitize_process()
+            failure = _preload(message.get("preload", ()))
             run.prepare(message["policy"])
-            _send_ready(channel)
+            _send_ready(channel, failure)
             message = channel.receive()
         else:
             _send_ready(channel)
@@ -53,8 +58,19 @@ def serve(control: int, recorder: int) -> None:
         run.run(message)
 
 
-def _send_ready(channel: Channel) -> None:
-    channel.send({"kind": "ready", "python": sys.version.partition(" ")[0], "pid": os.getpid()})
+def _preload(modules: Sequence[str]) -> str:
+    """Import *modules*; return the message of the first failure, empty if there is none."""
+    for name in modules:
+        try:
+            __import__(name)
+        except Exception as error:
+            return f"{name!r}: {type(error).__name__}: {error}"
+    return ""
+
+
+def _send_ready(channel: Channel, preload_failure: str = "") -> None:
+    ready = {"kind": "ready", "python": sys.version.partition(" ")[0], "pid": os.getpid()}
+    channel.send({**ready, "preload_failure": preload_failure} if preload_failure else ready)
 
 
 def _remove_directory() -> None:

@@ -12,10 +12,12 @@ Policy: TypeAlias = Mapping[str, object]
 
 
 class Prepare(TypedDict):
-    """To a warm worker: the policy to set up in advance."""
+    """To a warm worker: the policy and the modules to set up in advance."""
 
     kind: Literal["prepare"]
     policy: Policy
+    preload: NotRequired[list[str]]
+    """Modules to import in advance."""
 
 
 class Request(TypedDict):
@@ -31,9 +33,15 @@ class Request(TypedDict):
     """Whether the source is known not to violate the policy. Otherwise the worker waits for a start message."""
     policy: NotRequired[Policy]
     """Left out: the one of the prepare message."""
+    given: NotRequired[Mapping[str, object]]
+    """Variables that JSON has."""
+    pickled: NotRequired[int]
+    """Bytes of the other variables, which follow the frame."""
     directory: NotRequired[str]
     variables: NotRequired[list[str]]
     trace: NotRequired[bool]
+    session: NotRequired[int]
+    """Number of the execution in its session, from 1 on. The worker then keeps the state and waits for the next."""
 
 
 class Start(TypedDict):

@@ -26,10 +26,15 @@ class Recorder:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._lines_left = PATH
         self._is_attached = True
-        os.pwrite(descriptor, bytes(TRACE), 0)
-        os.lseek(descriptor, TRACE, os.SEEK_SET)  # `faulthandler` writes where the file stands
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty the file, for the next program."""
+        self._lines_left = PATH
+        os.ftruncate(self.descriptor, TRACE)
+        os.pwrite(self.descriptor, bytes(TRACE), 0)
+        os.lseek(self.descriptor, TRACE, os.SEEK_SET)  # `faulthandler` writes where the file stands
 
     def detach(self) -> None:
         """Stop writing, in a fork."""
@@ -65,7 +70,8 @@ class Recording:
     False
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, filename: str = "<string>") -> None:
+        self._filename = filename
         notes = memoryview(content[:TRACE].ljust(TRACE, b"\0")).cast("I").tolist()
         self.begun: bool = bool(notes[0])
         self.completed_lines: int = notes[1]
@@ -80,6 +86,6 @@ class Recording:
         """Line of the program in the traceback of `faulthandler`; None if there is no traceback."""
         threads = self.trace.split("hread 0x")
         main = next((thread for thread in threads if _HERE in thread), self.trace)
-        _, found, rest = main.partition('File "<string>", line ')
+        _, found, rest = main.partition(f'File "{self._filename}", line ')
         number = rest.partition(" ")[0] if found else ""
         return int(number) if number.isdecimal() and len(number) < 9 else None

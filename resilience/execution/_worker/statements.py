@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from _ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _ast import expr, stmt
-    from types import CodeType
-__all__ = ["FILENAME", "Program", "Statement", "compile_program"]
+    from types import CodeType, ModuleType
+    from typing import Any
+
+__all__ = ["FILENAME", "Program", "Statement", "compile_program", "main_module", "register_source", "session_filename"]
 
 FILENAME = "<string>"
+"""File name of a program, for tracebacks."""
 _MAX_EXPRESSION = 200
 _COROUTINE = 0x80
 """The bit of `inspect.CO_COROUTINE`: the code awaits."""
@@ -36,15 +40,16 @@ class Statement:
 class Program:
     """A program that has been parsed. Raises SyntaxError for a source that cannot be compiled."""
 
-    def __init__(self, source: str) -> None:
-        self._expression = _expression(source)
+    def __init__(self, source: str, filename: str = FILENAME) -> None:
+        self._filename = filename
+        self._expression = _expression(source, filename)
         if self._expression is not None:
             return
-        _check_text(source)
-        self._tree: Module = compile(source, FILENAME, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
+        _check_text(source, filename)
+        self._tree: Module = compile(source, filename, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
         if len(self._tree.body) > 1:  # a single statement is compiled as a whole anyway
-            whole = compile_program(self._tree)
+            whole = compile_program(self._tree, filename=filename)
             self._flags = whole.co_flags & _FUTURE
 
     def statements(self) -> list[Statement]:
@@ -53,33 +58,68 @@ class Program:
             return [self._expression]
         last = len(self._tree.body) - 1
         return [
-            _statement(node, _value(node, first=number == 0, last=number == last), self._flags)
+            _statement(node, _value(node, first=number == 0, last=number == last), self._flags, self._filename)
             for number, node in enumerate(self._tree.body)
         ]
 
 
-def compile_program(source: str | Module | Expression, mode: str = "exec", flags: int = 0) -> CodeType:
+def main_module() -> ModuleType:
+    """Return an empty ``__main__`` for a program.
+
+    Its globals have no ``__file__``, for there is no file. The module itself has: `inspect` looks there for the source
+    of a class.
+    """
+    some: Any = sys
+
+    class Main(type(some)):  # type: ignore[misc]  # the class of modules, without an import
+        __file__ = FILENAME
+
+    Main.__name__, Main.__module__ = "module", "builtins"
+    module: ModuleType = Main("__main__")
+    return module
+
+
+def register_source(linecache: Any, source: str, filename: str = FILENAME) -> None:
+    """Have *linecache* show the lines of a program, and so tracebacks, `inspect.getsource` and numba find them."""
+    # Without a time of change: `linecache.checkcache` leaves it alone.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+def session_filename(number: int) -> str:
+    """Return the file name of the execution *number* of a session: `FILENAME` where it is no session's, 0.
+
+    The functions of one execution are called by later ones, and tracebacks show the source of each.
+
+    >>> session_filename(0), session_filename(2)
+    ('<string>', '<execution 2>')
+    """
+    return f"<execution {number}>" if number else FILENAME
+
+
+def compile_program(
+    source: str | Module | Expression, mode: str = "exec", flags: int = 0, filename: str = FILENAME
+) -> CodeType:
     """Compile source or tree as a program, which may await at the top level."""
-    code: CodeType = compile(source, FILENAME, mode, flags | PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    code: CodeType = compile(source, filename, mode, flags | PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     return code
 
 
-def _expression(source: str) -> Statement | None:
+def _expression(source: str, filename: str) -> Statement | None:
     """Return the statement of a source that is one expression on one line, compiled without a tree."""
     if len(source) > _MAX_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
         return None
     if "\\" in source:  # the compiler warns of an invalid escape, and would warn twice
         return None
     try:
-        code = compile_program(source, "eval")
+        code = compile_program(source, "eval", filename=filename)
     except Exception:  # not an expression; a syntax error is raised again by the caller
         return None
     return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
 
 
-def _statement(node: stmt, value: expr | None, flags: int) -> Statement:
+def _statement(node: stmt, value: expr | None, flags: int, filename: str) -> Statement:
     tree, mode = (Module([node], []), "exec") if value is None else (Expression(value), "eval")
-    code = compile_program(tree, mode, flags)
+    code = compile_program(tree, mode, flags, filename)
     line = node.lineno
     return Statement(code, line, node.end_lineno or line, node.end_col_offset or 0, is_value=value is not None)
 
@@ -95,22 +135,22 @@ def _value(node: stmt, *, first: bool, last: bool) -> expr | None:
     return node.value if last or (is_text and not first) else None
 
 
-def _check_text(source: str) -> None:
+def _check_text(source: str, filename: str) -> None:
     """Raise a SyntaxError with a position for the two kinds of text that Python rejects without one."""
     at = source.find("\0")
     if at >= 0:
-        raise _error_at(source, at, "source code cannot contain null bytes")
+        raise _error_at(source, filename, at, "source code cannot contain null bytes")
     try:
         source.encode()
     except UnicodeEncodeError as error:
         character = source[error.start]
         byte = ord(character) - 0xDC00  # what `surrogateescape` makes of a byte that it cannot decode
         said = f"the byte {byte:#04x} is no UTF-8" if 128 <= byte < 256 else f"{character!a} cannot be encoded as UTF-8"
-        raise _error_at(source, error.start, f"(unicode error) {said}") from None
+        raise _error_at(source, filename, error.start, f"(unicode error) {said}") from None
 
 
-def _error_at(source: str, at: int, said: str) -> SyntaxError:
+def _error_at(source: str, filename: str, at: int, said: str) -> SyntaxError:
     before = source[:at]
     line_start = before.rfind("\n") + 1
     text = source[line_start:].partition("\n")[0].encode("utf-8", "replace").decode("utf-8")
-    return SyntaxError(said, (FILENAME, before.count("\n") + 1, at - line_start + 1, text))
+    return SyntaxError(said, (filename, before.count("\n") + 1, at - line_start + 1, text))

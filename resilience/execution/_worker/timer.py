@@ -46,7 +46,8 @@ class Timer:
     """Raises `ExecutionTimeout` in the program of *filename* at its time limit."""
 
     def __init__(self, filename: str, channel: Channel, trace_to: int) -> None:
-        self._filename = filename
+        self.filename: str = filename
+        """File name of the program."""
         self._channel = channel
         self._trace_to = trace_to
         self._seconds = 0.0
@@ -68,9 +69,10 @@ class Timer:
         faulthandler.register(_signal.SIGALRM, self._trace_to, chain=True)
 
     def set_limit(self, seconds: float) -> None:
-        """Set the limit and reset the elapsed time."""
+        """Set the limit, as of a program that has not run yet."""
         self._seconds = min(seconds, _MAX_SECONDS)
         self.elapsed = 0.0
+        self.fired, self.line = False, None
 
     def start(self) -> None:
         """Start or resume the timer."""
@@ -85,6 +87,17 @@ class Timer:
         self.elapsed += now - self._started_at
         self._started_at = now
 
+    def begin_extra(self, seconds: float) -> tuple[float, float]:
+        """Set another limit, *seconds* from now on, for our own work; return the state for `end_extra`."""
+        before = self._seconds, self.elapsed
+        self.set_limit(seconds)
+        return before
+
+    def end_extra(self, before: tuple[float, float]) -> None:
+        """Restore limit and elapsed time of the program, as if that work had not been."""
+        self._seconds, self.elapsed = before
+        self.fired, self.line = False, None
+
     @property
     def is_near_limit(self) -> bool:
         """Whether the report may last beyond the limit, so that the parent must be asked for more time."""
@@ -93,6 +106,11 @@ class Timer:
     def limit_rendering(self) -> None:
         """From now on interrupt every `repr` of the program that takes longer than 0.2 s."""
         self._arm(self._stop_rendering, _REPR_TIMEOUT, _REPR_TIMEOUT)
+
+    def stop_rendering(self) -> None:
+        """End `limit_rendering`: another program may follow."""
+        self._on_alarm = None
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
 
     def exit_soon(self, code: int) -> None:
         """Exit the process with *code* in 0.2 s."""
@@ -114,13 +132,13 @@ class Timer:
             _signal.setitimer(_signal.ITIMER_REAL, _RETRY_DELAY)
             return
         self.fired = True
-        while frame is not None and frame.f_code.co_filename != self._filename:
+        while frame is not None and frame.f_code.co_filename != self.filename:
             frame = frame.f_back
         self.line = None if frame is None else frame.f_lineno
         raise ExecutionTimeout(f"Code execution exceeded {self._seconds:g} second timeout")
 
     def _stop_rendering(self, frame: FrameType | None) -> None:
-        while frame is not None and frame.f_code.co_filename != self._filename:
+        while frame is not None and frame.f_code.co_filename != self.filename:
             if frame.f_code.co_filename.startswith(_PACKAGE):
                 return  # it is our own code that takes its time
             frame = frame.f_back
