@@ -10,6 +10,7 @@ __all__ = ["folded"]
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07")
 _VARYING = re.compile(r"[\d#=█▉▊▋▌▍▎▏>.\-+e%:/|\s]+")
+_RULER = re.compile(r"\s*([-=_*~])\1{9,}\s*")
 _ALIKE = 3
 """Lines that differ in numbers alone: more than these are folded to the first and the last."""
 _MAX_READ = 100_000
@@ -24,7 +25,7 @@ def folded(text: str) -> list[str]:
     ['step 0', '... 98 lines like it', 'step 99', 'ready']
     """
     lines = [_overwritten(line) for line in _CONTROL.sub("", text[-_MAX_READ:]).split("\n")]
-    return list(_runs([line for line in lines if line.strip()]))
+    return list(_runs([line for line in lines if line.strip() and not _RULER.fullmatch(line)]))
 
 
 def _overwritten(line: str) -> str:

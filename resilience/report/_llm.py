@@ -17,7 +17,7 @@ from resilience.report._folding import folded
 from resilience.report._text import causes, printable, value_text
 from resilience.report.model import ErrorReport
 
-__all__ = ["estimated_tokens", "llm_text"]
+__all__ = ["cut_to", "ending", "estimated_tokens", "llm_text"]
 
 _MAX_LINE = 400
 _MAX_VALUE = 100
@@ -43,9 +43,13 @@ _TRACEBACK_SHARE = 1.12
 """Of the estimated tokens of the traceback. Prose is estimated higher than paths and code, so that by the tokenisers of
 models this is less than a traceback plus a third."""
 _MIN_OF_EXIT = 40
+_MIN_ADVICE = 5
 _OUTPUT_SHARE = 0.25
 _OUTPUT_TITLES = ("Standard error, its end:", "Output, its end:")
 _CUT = "..."
+_HEADER = "Traceback (most recent call last):"
+_CHAINED = ("direct cause of the following exception:", "another exception occurred:")
+_PARSED = re.compile(r"\s*File \"")
 
 
 def estimated_tokens(text: str) -> int:
@@ -90,7 +94,7 @@ def llm_text(report: ErrorReport, max_tokens: int) -> str:
     advice = next((part.text for part in _advice(report)), "")
     allowed = min(limit, _allowance(report))
     if _cost([first, _TITLES[_DO], advice]) > allowed:
-        return _short(first, advice, allowed if allowed < limit else max_tokens, printed)
+        return "\n".join([*_short(first, advice, allowed), *printed])
     return "\n".join([*_chosen(report, first, allowed), *printed])
 
 
@@ -104,18 +108,14 @@ def _allowance(report: ErrorReport) -> int:
     return int(estimated_tokens(_MARKS.sub("", traceback)) * _TRACEBACK_SHARE)
 
 
-def _short(first: str, advice: str, limit: int, printed: list[str]) -> str:
+def _short(first: str, advice: str, limit: int) -> list[str]:
     """Return the headline and the first advice, cut, where there is no more to be had."""
     rest = max(1, limit - estimated_tokens(advice) - 2)
     if not advice or rest < limit // 3:
         rest = limit // 2 if advice else limit
-    head = _cut(first, rest)
-    lines = [head]
+    head = cut_to(first, max(1, rest))
     left = limit - estimated_tokens(head) - 1
-    if advice and left > 5:
-        lines.append(_cut(advice, left))
-    left -= _cost(lines[1:])
-    return "\n".join([*lines, *(printed if _cost(printed) <= left else [])])
+    return [head, cut_to(advice, left)] if advice and left > _MIN_ADVICE else [head]
 
 
 def _chosen(report: ErrorReport, first: str, limit: int) -> Iterator[str]:
@@ -244,29 +244,53 @@ def _own_calls(report: ErrorReport) -> Iterator[_Part]:
 def _printed(report: ErrorReport, limit: int) -> list[str]:
     """Return the ends of standard error and of the output, each in at most *limit* tokens."""
     done = report.partial_results or {}
-    outputs = (report.stderr, done.get("stdout_before_error"))
+    outputs = (_without_traceback(report), done.get("stdout_before_error"))
     lines: list[str] = []
     for title, output in zip(_OUTPUT_TITLES, outputs, strict=True):
         if not isinstance(output, str) or not output.strip():
             continue
-        end = _end([_line(f"    {line}") for line in folded(output)], limit - _cost([title]))
+        end = ending([_line(f"    {line}") for line in folded(output)], limit - _cost([title]))
         if end:
             lines += [title, *end]
     return lines
 
 
-def _end(lines: list[str], limit: int) -> list[str]:
+def _without_traceback(report: ErrorReport) -> str:
+    """Return standard error without the traceback of the failure itself, which Python writes at its end."""
+    text = report.stderr.rstrip()
+    if report.exception is None or report.error_type == "SystemExit":
+        return text
+    return _before_traceback(text, report)
+
+
+def _before_traceback(text: str, report: ErrorReport) -> str:
+    """Cut a text at the traceback that ends with this exception, and at those that it was raised from."""
+    if report.error_type not in text:
+        return text
+    if _HEADER not in text:
+        return "" if _PARSED.match(text) else text
+    before, _, end = text.rpartition(_HEADER)
+    if report.error_type not in end:
+        return text
+    while _HEADER in before and before.rstrip().endswith(_CHAINED):
+        before = before.rpartition(_HEADER)[0]
+    return before
+
+
+def ending(lines: list[str], limit: int) -> list[str]:
     """Return the last ones of *lines* that fit, and how many are before them."""
     taken: list[str] = []
-    left = limit - _cost(["    ... 100000 lines before"])
+    left = limit
     for line in reversed(lines):
-        left -= _cost([line])
-        if left < 0:
+        if _cost([line]) > left:
             break
+        left -= _cost([line])
         taken.append(line)
-    before = len(lines) - len(taken)
-    if before and taken:
-        taken.append(f"    ... {before} lines before")
+    note = "    ... {} lines before"
+    while taken and len(taken) < len(lines) and left < _cost([note.format(len(lines))]):
+        left += _cost([taken.pop()])
+    if taken and len(taken) < len(lines):
+        taken.append(note.format(len(lines) - len(taken)))
     return taken[::-1]
 
 
@@ -278,7 +302,7 @@ def _cost(lines: Iterable[str]) -> int:
     return sum(estimated_tokens(line) + 1 for line in lines)
 
 
-def _cut(text: str, limit: int) -> str:
+def cut_to(text: str, limit: int) -> str:
     """Return the beginning of a text that is not more than *limit* tokens."""
     low, high = 0, len(text)
     while low < high:

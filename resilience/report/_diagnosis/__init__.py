@@ -62,6 +62,7 @@ _DIAGNOSERS = {
     "RuntimeWarning": ("runtime_errors", "runtime_error"),
     "BaseExceptionGroup": ("runtime_errors", "group"),
     "MemoryError": ("limits", "memory"),
+    "SystemExit": ("exits", "system_exit"),
 }
 """For each class of Python's own the module, and the function in it; imported when it is first needed."""
 
@@ -123,7 +124,8 @@ def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
         return refused
     for base in context.bases:
         name = base.rpartition(".")[2]
-        found = _diagnoser(name)(context) if name in _DIAGNOSERS else diagnose_by_rules(context, RULES.get(name, ()))
+        found = _diagnoser(name)(context) if name in _DIAGNOSERS else None
+        found = found or diagnose_by_rules(context, RULES.get(name, ()))
         if found is not None:
             return found
     return None

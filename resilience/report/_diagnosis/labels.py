@@ -1,6 +1,6 @@
 """Diagnosis of columns, index labels and dimensions that a table or an array does not have.
 
-The facts of the tables on the failing line come from the hints; a name is proposed only where a label of them is clearly
+The facts of the tables on the failing line come from the hints. A name is proposed only where one label is clearly
 meant.
 """
 
