@@ -295,6 +295,7 @@ class ReportBuilder:
             specifics=specifics,
             progress=self._progress(line, variables or {}),
             violation=violation,
+            stderr=self.stderr,
             system=self._system(),
         )
 

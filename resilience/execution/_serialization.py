@@ -6,16 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from resilience.errors._json_safe import Json
+from resilience.report._folding import folded
 from resilience.report._levels import format_timestamp
-from resilience.report._llm import estimated_tokens
+from resilience.report._llm import cut_to, ending, estimated_tokens
 from resilience.report._redaction import Redaction
 
 if TYPE_CHECKING:
     from resilience.execution.executor import ExecutionReport
 
 __all__ = ["report_to_dict", "report_to_llm"]
-
-_CUT = "..."
 
 
 def report_to_dict(report: ExecutionReport, level: int) -> dict[str, Json]:
@@ -61,16 +60,22 @@ def report_to_llm(report: ExecutionReport, max_tokens: int) -> str:
     lines = ["The code ran without an error."]
     if result.return_value is not None:
         lines.append(f"Its last expression is {json.dumps(result.return_value, ensure_ascii=False)}")
-    lines += [f"It made {each.name} ({each.mime}, {len(each.data)} bytes)." for each in report.artifacts]
-    lines += [f"Note: {each}." for each in report.notes]
-    if result.stdout:
-        lines += ["It printed:", *result.stdout.splitlines()]
-    taken: list[str] = []
-    left = max_tokens - estimated_tokens(_CUT)
-    for line in lines:
-        left -= estimated_tokens(line) + 1
-        if left < 0:
-            taken.append(_CUT)
-            break
-        taken.append(line)
-    return "\n".join(taken)
+    made = [f"It made {each.name} ({each.mime}, {len(each.data)} bytes)." for each in report.artifacts]
+    for line in (*made, *(f"Note: {each}." for each in report.notes)):
+        if _cost([*lines, line]) <= max_tokens // 2:  # what it printed matters as well
+            lines.append(line)
+    left = max_tokens - _cost(lines)
+    if left < 0:
+        return cut_to(lines[0], max_tokens) if _cost(lines[:1]) > max_tokens else lines[0]
+    # Warnings and the traceback of a thread that died are told of a success, too.
+    for title, output, share in (("It wrote to standard error:", result.stderr, 3), ("It printed:", result.stdout, 1)):
+        if output.strip():
+            end = ending(folded(output), left // share - _cost([title]))
+            if end:
+                lines += [title, *end]
+                left -= _cost([title, *end])
+    return "\n".join(lines)
+
+
+def _cost(lines: list[str]) -> int:
+    return sum(estimated_tokens(line) + 1 for line in lines)

@@ -140,7 +140,7 @@ class _Capturer:
         from resilience.report._hints import hints_of
 
         try:
-            return hints_of(exc, calls[-1] if calls else None, self.safe_repr)
+            return hints_of(exc, calls, self.safe_repr)
         except Exception:  # a report without hints is better than none
             return {}
 

@@ -13,7 +13,7 @@ from resilience.clock import current_clock
 from resilience.errors._json_safe import Json
 from resilience.report._diagnosis import diagnose
 from resilience.report._location import Location, locate_failure, program_frame
-from resilience.report._path_redaction import short_name
+from resilience.report._path_redaction import is_library, short_name
 from resilience.report._recovery import partial_results, recovery_options
 from resilience.report._redaction import Redaction
 from resilience.report.captured_exception import Captured, CapturedFrame
@@ -25,6 +25,7 @@ __all__ = ["explain"]
 
 _MAX_NAMES = 100
 _MAX_SUMMARY = 200
+_MAX_STDERR = 4000
 # The summary of failures whose message adds nothing.
 _SHORT = {"NameError": "undefined variable", "UnboundLocalError": "variable used before it has a value"}
 
@@ -68,6 +69,7 @@ def explain(failure: Failure) -> ErrorReport:
         specifics=redaction.mapping(_specifics(failure, diagnosis, location)),
         execution_context=_context(failure, location),
         partial_results=partial_results(failure.progress, redaction),
+        stderr=redaction.text(failure.stderr[-_MAX_STDERR:]),
         recovery_options=recovery_options(failure, diagnosis, location, redaction),
         security_violation=_violation(failure, redaction),
         system_state=redaction.mapping(failure.system),
@@ -161,6 +163,7 @@ def _frame(frame: CapturedFrame, redaction: Redaction) -> TracebackFrame:
         column_number=frame["column"],
         end_line_number=frame["end_line"],
         end_column_number=frame["end_column"],
+        is_own=not is_library(frame["filename"]),
     )
 
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from itertools import islice
 
+from resilience.report._static_introspection import class_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import FrameType, TracebackType
+    from typing import Any
 
     from resilience.report._safe_repr import SafeRepr
     from resilience.report.captured_exception import CapturedFrame
 
-__all__ = ["Call", "calls_of", "frames_of", "line_of", "span_of"]
+__all__ = ["Call", "calls_of", "frames_of", "line_of", "locals_of", "span_of"]
 
 MAX_FRAMES = 40
 _FIRST = 15  # of them where there are more: how it began; the rest is how it ended
@@ -83,8 +86,26 @@ def _frame(call: Call, safe_repr: SafeRepr) -> CapturedFrame:
         "column": column,
         "end_column": end_column,
         "code": line_of(call, call.line).strip()[:_MAX_CODE],
-        "locals": safe_repr.variables(frame.f_locals, module=frame.f_locals is frame.f_globals),
+        "locals": safe_repr.variables(locals_of(frame), module=frame.f_locals is frame.f_globals),
     }
+
+
+_items_of: Callable[[Any], Iterable[tuple[str, Any]]] = vars(dict)["items"]
+
+
+def locals_of(frame: FrameType) -> Mapping[str, Any]:
+    """Return the variables of a frame; none where `eval` was given a mapping of its own kind, which runs code.
+
+    Libraries of formulas evaluate so: statsmodels, seaborn.
+    """
+    found: Any = frame.f_locals
+    kind = class_of(found)
+    if issubclass(kind, dict):
+        return dict(_items_of(found))
+    if kind.__name__ == "FrameLocalsProxy":  # of a function, since CPython 3.13
+        proxy: Mapping[str, Any] = found
+        return proxy
+    return {}
 
 
 def span_of(call: Call) -> tuple[int | None, int | None, int | None]:

@@ -18,29 +18,32 @@ from resilience.report.captured_exception import Captured
 from resilience.report.failure import Failure
 from resilience.report.model import ErrorReport
 
-__all__ = ["report_of"]
+__all__ = ["failure_of", "report_of"]
 
 _MAX_SOURCE = 200_000  # of a file; a report reads no more to find a cause
 
 
 def report_of(exc: BaseException, *, source: str | None = None, filename: str = "<string>") -> ErrorReport:
     """Return the report of an exception: see `ErrorReport.from_exception`."""
+    return explain(failure_of(exc, source=source, filename=filename))
+
+
+def failure_of(exc: BaseException, *, source: str | None = None, filename: str = "<string>") -> Failure:
+    """Return an exception as the input of a report."""
     if not isinstance(exc, BaseException):
         raise TypeError(f"exc={exc!r}: give an exception")
     raised = capture(exc, source=source, filename=filename)
     if source is None:
         filename, source = _program(raised)
-    return explain(
-        Failure(
-            category=_category(exc),
-            error_type=raised["type"],
-            message=raised["message"],
-            exception=raised,
-            source=source,
-            filename=filename,
-            is_local=True,
-            system=_system(),
-        )
+    return Failure(
+        category=_category(exc),
+        error_type=raised["type"],
+        message=raised["message"],
+        exception=raised,
+        source=source,
+        filename=filename,
+        is_local=True,
+        system=_system(),
     )
 
 

@@ -7,11 +7,11 @@ execution as well, and is imported once there is a failure.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from resilience.report._frames import Call, line_of, span_of
+from resilience.report._frames import Call, line_of, locals_of, span_of
 from resilience.report._safe_repr import SafeRepr
 from resilience.report._static_introspection import (
     class_of,
@@ -27,28 +27,35 @@ if TYPE_CHECKING:
 
     from resilience.report.captured_exception import Json
 
-__all__ = ["hints_of"]
+__all__ = ["UNKNOWN", "evaluate", "failed_expression", "hints_of"]
 
 _MAX_NAMES = 500
 _MAX_OWN = 400
 _MAX_NEAR = 10
 _MAX_KEYS = 50
 _MAX_NAME = 100
+_MAX_FILES = 2000
 _MODULE = class_of(sys)
-_UNKNOWN = object()
+UNKNOWN = object()
 
 
-def hints_of(exc: BaseException, call: Call | None, safe_repr: SafeRepr) -> dict[str, Json]:
-    """Return the hints of an exception that was raised in *call*: see `Captured`."""
+def hints_of(exc: BaseException, calls: Sequence[Call], safe_repr: SafeRepr) -> dict[str, Json]:
+    """Return the hints of an exception with *calls*, the innermost last: see `Captured`."""
+    from resilience.report._call_hints import object_hints, signature_hints
+
+    call = calls[-1] if calls else None
+    found: dict[str, Json] = {}
     if is_instance(exc, NameError):
-        return _name_hints(exc, call)
-    if is_instance(exc, AttributeError):
-        return _attribute_hints(exc)
-    if is_instance(exc, ImportError):
-        return _import_hints(exc)
-    if is_instance(exc, KeyError) or is_instance(exc, IndexError):
-        return _subscript_hints(exc, call, safe_repr)
-    return {}
+        found = _name_hints(exc, call)
+    elif is_instance(exc, AttributeError):
+        found = _attribute_hints(exc) or _of_failed_attribute(calls)
+    elif is_instance(exc, ImportError):
+        found = _import_hints(exc)
+    elif is_instance(exc, KeyError) or is_instance(exc, IndexError):
+        found = _subscript_hints(exc, call, safe_repr)
+    elif is_instance(exc, FileNotFoundError):
+        found = _file_hints(exc)
+    return {**found, **signature_hints(exc, calls), **object_hints(calls)}
 
 
 def _names(names: Iterable[object]) -> list[Json]:
@@ -67,8 +74,9 @@ def _name_hints(exc: NameError, call: Call | None) -> dict[str, Json]:
     if type(name) is not str or not name or call is None:
         return {}
     frame = call.frame
-    names = [*frame.f_locals, *frame.f_globals, *frame.f_builtins]
-    if "self" in frame.f_locals and name in _attributes_of(frame.f_locals["self"]):
+    variables = locals_of(frame)
+    names = [*variables, *frame.f_globals, *frame.f_builtins]
+    if "self" in variables and name in _attributes_of(variables["self"]):
         return {"name": name, "names": [f"self.{name}", *_names(names)]}
     return {"name": name, "names": _names(names)}
 
@@ -86,15 +94,48 @@ def _attributes_of(value: Any) -> dict[str, None]:
 
 def _attribute_hints(exc: AttributeError) -> dict[str, Json]:
     name, owner = exception_slot(exc, AttributeError, "name"), exception_slot(exc, AttributeError, "obj")
-    if type(name) is not str:
-        return {}
+    if type(name) is not str or (owner is None and "NoneType" not in str(exception_slot(exc, BaseException, "args"))):
+        return {}  # raised by a library that names an attribute, and no object
+    return _hints_of_attribute(name, owner)
+
+
+def _hints_of_attribute(name: str, owner: Any) -> dict[str, Json]:
     if type(owner) is _MODULE:
         called = f"module {_module_name(owner)}"
     elif issubclass(class_of(owner), type):
         called = f"class {name_of(owner)}"
     else:
         called = name_of(class_of(owner))
-    return {"name": name, "owner": called, "names": _names(_attributes_of(owner))}
+    return {"name": name, "owner": called, "library": _library_of(owner), "names": _names(_attributes_of(owner))}
+
+
+def _library_of(owner: Any) -> str:
+    """Return the package that an object belongs to by its class, or by a base of it."""
+    if type(owner) is _MODULE:
+        return _module_name(owner).partition(".")[0]
+    kind = owner if issubclass(class_of(owner), type) else class_of(owner)
+    for base in mro_of(kind):
+        found = vars(type)["__module__"].__get__(base)
+        top = found.partition(".")[0] if type(found) is str else ""
+        if top not in ("builtins", "__main__", "") and top not in sys.stdlib_module_names:
+            return top
+    return ""
+
+
+def _of_failed_attribute(calls: Sequence[Call]) -> dict[str, Json]:
+    """Return the hints of an attribute error that a library has raised without the object: those of the program."""
+    from resilience.report._call_hints import own_call
+
+    call = own_call(calls)
+    node = failed_expression(call) if call is not None else None
+    import ast
+
+    if call is None or not isinstance(node, ast.Attribute):
+        return {}
+    owner = evaluate(node.value, call)
+    if owner is UNKNOWN:
+        return {}
+    return _hints_of_attribute(node.attr, owner)
 
 
 def _module_name(module: object) -> str:
@@ -129,7 +170,7 @@ def _similar(word: str, names: list[str]) -> list[str]:
     import difflib
 
     same = [name for name in names if name.lower().replace("_", "") == word.lower().replace("_", "")]
-    return [*same, *difflib.get_close_matches(word[:_MAX_NAME], names, n=_MAX_NEAR, cutoff=0.6)]
+    return [*same, *difflib.get_close_matches(word[:_MAX_NAME], names, n=_MAX_NEAR, cutoff=0.7)]
 
 
 def _modules_in(package: object) -> list[str]:
@@ -156,6 +197,23 @@ def _imported_name(exc: ImportError) -> str | None:
     return wanted if type(wanted) is str and wanted.isidentifier() else None
 
 
+def _file_hints(exc: OSError) -> dict[str, Json]:
+    """Return the files beside the one that is missing."""
+    import os
+
+    path = exception_slot(exc, OSError, "filename")
+    if type(path) is not str:
+        return {}
+    directory, name = os.path.split(path)
+    try:
+        with os.scandir(directory or ".") as entries:
+            beside = [each.name for each in islice(entries, _MAX_FILES)]
+    except (OSError, ValueError):
+        return {"path": path, "directory_exists": False}
+    near = _similar(name, beside)
+    return {"path": path, "directory_exists": True, "names": [*dict.fromkeys(near)]}
+
+
 def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: SafeRepr) -> dict[str, Json]:
     asked = _failed_subscript(call) if call is not None else None
     if asked is None:
@@ -175,7 +233,7 @@ def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: S
 
 def _failed_subscript(call: Call) -> tuple[Any, Any] | None:
     """Return the object and the key of the subscript that failed, where both are known without running any code."""
-    node = _failed_expression(call)
+    node = failed_expression(call)
     import ast
 
     if isinstance(node, ast.Subscript):
@@ -184,11 +242,11 @@ def _failed_subscript(call: Call) -> tuple[Any, Any] | None:
         of, key = node.func.value, node.args[0] if node.args else ast.Constant(value=None)
     else:
         return None
-    found = _evaluate(of, call)
-    return None if found is _UNKNOWN else (found, _evaluate(key, call))
+    found = evaluate(of, call)
+    return None if found is UNKNOWN else (found, evaluate(key, call))
 
 
-def _failed_expression(call: Call) -> ast.expr | None:
+def failed_expression(call: Call) -> ast.expr | None:
     """Return the expression that a call was at."""
     import ast
 
@@ -206,35 +264,35 @@ def _failed_expression(call: Call) -> ast.expr | None:
     return node
 
 
-def _evaluate(node: ast.expr, call: Call) -> Any:
+def evaluate(node: ast.expr, call: Call) -> Any:
     """Return what an expression stands for, where that is sure without running any code of the program."""
     import ast
 
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        return -node.operand.value if type(node.operand.value) is int else _UNKNOWN
+        return -node.operand.value if type(node.operand.value) is int else UNKNOWN
     if isinstance(node, ast.Name):
-        for names in (call.frame.f_locals, call.frame.f_globals):
+        for names in (locals_of(call.frame), call.frame.f_globals, call.frame.f_builtins):
             if node.id in names:
                 return names[node.id]
-        return _UNKNOWN
+        return UNKNOWN
     if isinstance(node, ast.Attribute):
-        owner = _evaluate(node.value, call)
-        return _UNKNOWN if owner is _UNKNOWN else instance_attributes(owner).get(node.attr, _UNKNOWN)
+        owner = evaluate(node.value, call)
+        return UNKNOWN if owner is UNKNOWN else instance_attributes(owner).get(node.attr, UNKNOWN)
     if isinstance(node, ast.Subscript):
-        return _item_of(_evaluate(node.value, call), _evaluate(node.slice, call))
-    return _UNKNOWN
+        return _item_of(evaluate(node.value, call), evaluate(node.slice, call))
+    return UNKNOWN
 
 
 def _item_of(of: Any, key: Any) -> Any:
     # Of the exact types only, and by keys whose hash and comparison are Python's own.
     kind = class_of(of)
     if kind is dict and type(key) in (str, int):
-        return of.get(key, _UNKNOWN)
+        return of.get(key, UNKNOWN)
     if kind in (list, tuple) and type(key) is int:
         try:
             return of[key]
         except IndexError:
-            return _UNKNOWN
-    return _UNKNOWN
+            return UNKNOWN
+    return UNKNOWN

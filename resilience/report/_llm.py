@@ -1,26 +1,55 @@
-"""The report as text for a model: the most important first, within a budget of tokens.
+"""The report as text for a model: what failed, the program's own line, what to do, the values that matter.
 
-Sections follow one another by their use for a repair. One that does not fit is shortened, so that a long traceback
-does not push the advice out. The same report gives the same text.
+It is never longer than the traceback plus a third, so that a model loses nothing by reading it in the traceback's
+place; what the program printed comes on top of that, folded. Parts are chosen by their use for a repair and shown in a
+fixed order, and the same report gives the same text. What the program says is indented, so that it cannot pass for a
+title.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from resilience.report._text import calls, causes, in_function, printable, source_lines, value_text
-from resilience.report.model import ErrorReport, ExceptionInfo
+from resilience.categories import ErrorCategory
+from resilience.report._folding import folded
+from resilience.report._text import causes, printable, value_text
+from resilience.report.model import ErrorReport
 
-__all__ = ["estimated_tokens", "llm_text"]
+__all__ = ["cut_to", "ending", "estimated_tokens", "llm_text"]
 
 _MAX_LINE = 400
-_MAX_VARIABLES = 20
-_MAX_CALLS = 12
+_MAX_VALUE = 100
+_MAX_VALUES = 6
+_MAX_CALLS = 3
+_MAX_CAUSES = 4
+_MAX_MESSAGE_LINES = 8
+_NEIGHBOUR = 6
+"""The rank behind which the lines around the failing one are chosen."""
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]|[^\x00-\x7f]|\n|[^\w\s]|_|[ \t]{2,}|[^\S\n]")
-# A section may take this part of what is left, so that a long one does not push out all that follow.
-_SHARE = 0.6
-_CUT = "    ..."
+_WORD = re.compile(r"[^\W\d]\w*")
+_MARKS = re.compile(r"^[\s|]*[~^]+[~^\s]*$\n?", re.MULTILINE)
+_RENAMES = re.compile(r"Write \S+ instead of \S+\.$")
+_OF_LINE, _IMPORT = re.compile(r"a new line before line (\d+)$"), "a new line at the top"
+_CODE = (
+    ErrorCategory.CODE_RELATED
+    | ErrorCategory.SECURITY
+    | ErrorCategory.EXECUTION_TIMEOUT
+    | ErrorCategory.INTERNAL
+    | ErrorCategory.UNKNOWN
+)
+_TRACEBACK_SHARE = 1.12
+"""Of the estimated tokens of the traceback. Prose is estimated higher than paths and code, so that by the tokenisers of
+models this is less than a traceback plus a third."""
+_MIN_OF_EXIT = 40
+_MIN_ADVICE = 5
+_OUTPUT_SHARE = 0.25
+_OUTPUT_TITLES = ("Standard error, its end:", "Output, its end:")
+_CUT = "..."
+_HEADER = "Traceback (most recent call last):"
+_CHAINED = ("direct cause of the following exception:", "another exception occurred:")
+_PARSED = re.compile(r"\s*File \"")
 
 
 def estimated_tokens(text: str) -> int:
@@ -43,44 +72,237 @@ def estimated_tokens(text: str) -> int:
     return total
 
 
+class _Part(NamedTuple):
+    """A line of the text: where it stands, and how soon it is chosen."""
+
+    place: tuple[int, int]
+    rank: int
+    text: str
+
+
+_SUMMARY, _SOURCE, _DO, _WHY, _VALUES, _CALLS = range(6)
+_TITLES = {_DO: "What to do:"}
+
+
 def llm_text(report: ErrorReport, max_tokens: int) -> str:
     """Return a report in at most *max_tokens*. Raises ValueError for a limit that holds nothing."""
     if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
         raise ValueError(f"max_tokens={max_tokens!r}: give a whole number, 1 or more")
-    head, *sections = (list(section) for section in _sections(report))
-    lines = _fitting(head, max_tokens)
-    if not lines:
-        return _cut(head[0], max_tokens)
-    left = max_tokens - _cost(lines)
-    for number, section in enumerate(sections):
-        last = number == len(sections) - 1
-        taken = _fitting(section, left if last else int(left * _SHARE))
-        if len(taken) > 1:  # a title alone says nothing
-            lines += taken
-            left -= _cost(taken)
-    return "\n".join(lines)
+    printed = _printed(report, int(max_tokens * _OUTPUT_SHARE))
+    limit = max_tokens - _cost(printed)
+    first = _line(_headline(report))
+    advice = next((part.text for part in _advice(report)), "")
+    allowed = min(limit, _allowance(report))
+    if _cost([first, _TITLES[_DO], advice]) > allowed:
+        return "\n".join([*_short(first, advice, allowed), *printed])
+    return "\n".join([*_chosen(report, first, allowed), *printed])
+
+
+def _allowance(report: ErrorReport) -> int:
+    """Return the tokens of the traceback plus a third; as many as are asked for, where there is none."""
+    if report.error_type == "SystemExit":  # Python shows no traceback of it
+        return max(_MIN_OF_EXIT, estimated_tokens(report.stderr) // 3)
+    traceback = report.exception.full_traceback if report.exception is not None else ""
+    if not traceback.strip():
+        return 1 << 30
+    return int(estimated_tokens(_MARKS.sub("", traceback)) * _TRACEBACK_SHARE)
+
+
+def _short(first: str, advice: str, limit: int) -> list[str]:
+    """Return the headline and the first advice, cut, where there is no more to be had."""
+    rest = max(1, limit - estimated_tokens(advice) - 2)
+    if not advice or rest < limit // 3:
+        rest = limit // 2 if advice else limit
+    head = cut_to(first, max(1, rest))
+    left = limit - estimated_tokens(head) - 1
+    return [head, cut_to(advice, left)] if advice and left > _MIN_ADVICE else [head]
+
+
+def _chosen(report: ErrorReport, first: str, limit: int) -> Iterator[str]:
+    parts = [_Part((_SUMMARY, 0), 0, first), *_parts(report)]
+    taken: list[_Part] = []
+    left = limit
+    for part in sorted(parts, key=lambda part: (part.rank, part.place)):
+        if part.rank > _NEIGHBOUR and part.place[0] == _SOURCE and not any(each.place[0] == _SOURCE for each in taken):
+            continue  # neighbours of a line that is not shown
+        title = _TITLES.get(part.place[0])
+        new = title is not None and all(each.place[0] != part.place[0] for each in taken)
+        cost = _cost([part.text]) + (_cost([title]) if new and title else 0)
+        if cost <= left:
+            taken.append(part)
+            left -= cost
+    section = -1
+    for part in sorted(taken):
+        if part.place[0] != section and part.place[0] in _TITLES:
+            yield _TITLES[part.place[0]]
+        section = part.place[0]
+        yield part.text
+
+
+def _parts(report: ErrorReport) -> Iterator[_Part]:
+    yield from _advice(report)
+    yield from _source(report)
+    yield from _reasons(report)
+    yield from _values(report)
+    yield from _own_calls(report)
+
+
+def _headline(report: ErrorReport) -> str:
+    """Return the summary; with the category, where that is not of the code."""
+    category = "" if report.category in _CODE else f" [{report.category.label}]"
+    return f"{report.error_summary}{category}"
+
+
+def _source(report: ErrorReport) -> Iterator[_Part]:
+    width = max((len(str(line.line_number)) for line in report.excerpt), default=0)
+    fixed = report.suggested_fix is not None and report.specifics.get("fix_applies_to") == f"line {report.line_number}"
+    for number, line in enumerate(report.excerpt):
+        fails = line.line_number == report.line_number
+        away = abs(line.line_number - (report.line_number or 0))
+        shown = f"{'>' if fails else ' '} {line.line_number:>{width}} | {line.code}".rstrip()
+        # A correction repeats the failing line.
+        rank = (3 if fixed else 2) if fails else _NEIGHBOUR + away
+        if line.code.strip():
+            yield _Part((_SOURCE, number), rank, _line(f"  {shown}"))
+
+
+def _advice(report: ErrorReport) -> Iterator[_Part]:
+    fix = report.suggested_fix
+    rank = 1
+    if fix is not None:
+        yield _Part((_DO, 0), rank, _line(f"- {_place_of_fix(report)}: {_without_indentation(report, fix)}"))
+        rank = 4
+    for number, suggestion in enumerate(report.suggestions):
+        if fix is not None and _RENAMES.match(suggestion):
+            continue
+        yield _Part((_DO, 1 + number), rank, _line(f"- {suggestion}"))
+        rank = 4 if rank == 1 else 7
+    for number, option in enumerate(report.recovery_options):
+        if option.kind not in ("fix_and_retry", "partial_execution", "debug_mode"):
+            yield _Part((_DO, 20 + number), 8, _line(f"- {option.description}"))
+
+
+def _place_of_fix(report: ErrorReport) -> str:
+    place = report.specifics.get("fix_applies_to")
+    if place == _IMPORT:
+        return "Insert before line 1"
+    if isinstance(place, str):
+        found = _OF_LINE.match(place)
+        if found is not None:
+            return f"Insert before line {found[1]}"
+        if place.startswith("line "):
+            return f"Corrected {place}"
+    return f"Corrected line {report.line_number}"
+
+
+def _without_indentation(report: ErrorReport, fix: str) -> str:
+    """Return a correction without the indentation that the line had; one with another is shown with it."""
+    place = str(report.specifics.get("fix_applies_to"))
+    old = next((line.code for line in report.excerpt if place == f"line {line.line_number}"), "")
+    same = old[: len(old) - len(old.lstrip())] == fix[: len(fix) - len(fix.lstrip())]
+    return fix.strip() if same or place == _IMPORT else fix.rstrip()
+
+
+def _reasons(report: ErrorReport) -> Iterator[_Part]:
+    message = report.error_message.strip()
+    if report.immediate_cause and report.immediate_cause not in message:
+        yield _Part((_WHY, 0), 5, _line(f"Why: {report.immediate_cause}"))
+    for number, factor in enumerate(report.contributing_factors):
+        yield _Part((_WHY, 1 + number), 5 if number == 0 else 7, _line(f"  {factor}"))
+    for number, line in enumerate(_first(causes(report), _MAX_CAUSES)):
+        yield _Part((_WHY, 20 + number), 4, _line(f"  {line}"))
+    said = [line for line in message.splitlines() if line.strip() and line not in report.error_summary]
+    for number, line in enumerate(said[:_MAX_MESSAGE_LINES]):
+        yield _Part((_WHY, 40 + number), 4 if number == 0 else 6, _line(f"  {line.strip()}"))
+
+
+def _values(report: ErrorReport) -> Iterator[_Part]:
+    """Yield the variables of the failing line, then the others, as far as no reason has them."""
+    used = dict.fromkeys(_WORD.findall(report.code_line))
+    given = " ".join(report.contributing_factors)
+    names = [name for name in used if name in report.local_variables]
+    others = [name for name in report.local_variables if name not in used and name != "..."]
+    for number, name in enumerate([*names, *others][:_MAX_VALUES]):
+        if f"{name} = " in given:
+            continue
+        shown = value_text(report.local_variables[name])
+        if len(shown) > _MAX_VALUE:
+            shown = f"{shown[:_MAX_VALUE]}..."
+        yield _Part((_VALUES, number), 5 if name in used else 9, _line(f"  {name} = {shown}"))
+
+
+def _own_calls(report: ErrorReport) -> Iterator[_Part]:
+    if report.exception is None:
+        return
+    own = [frame for frame in report.exception.traceback if frame.is_own]
+    callers = own[:-1][-_MAX_CALLS:]
+    for number, frame in enumerate(reversed(callers)):
+        text = f"  called by line {frame.line_number}: {frame.code_line}".rstrip(": ")
+        yield _Part((_CALLS, number), 6, _line(text))
+
+
+def _printed(report: ErrorReport, limit: int) -> list[str]:
+    """Return the ends of standard error and of the output, each in at most *limit* tokens."""
+    done = report.partial_results or {}
+    outputs = (_without_traceback(report), done.get("stdout_before_error"))
+    lines: list[str] = []
+    for title, output in zip(_OUTPUT_TITLES, outputs, strict=True):
+        if not isinstance(output, str) or not output.strip():
+            continue
+        end = ending([_line(f"    {line}") for line in folded(output)], limit - _cost([title]))
+        if end:
+            lines += [title, *end]
+    return lines
+
+
+def _without_traceback(report: ErrorReport) -> str:
+    """Return standard error without the traceback of the failure itself, which Python writes at its end."""
+    text = report.stderr.rstrip()
+    if report.exception is None or report.error_type == "SystemExit":
+        return text
+    return _before_traceback(text, report)
+
+
+def _before_traceback(text: str, report: ErrorReport) -> str:
+    """Cut a text at the traceback that ends with this exception, and at those that it was raised from."""
+    if report.error_type not in text:
+        return text
+    if _HEADER not in text:
+        return "" if _PARSED.match(text) else text
+    before, _, end = text.rpartition(_HEADER)
+    if report.error_type not in end:
+        return text
+    while _HEADER in before and before.rstrip().endswith(_CHAINED):
+        before = before.rpartition(_HEADER)[0]
+    return before
+
+
+def ending(lines: list[str], limit: int) -> list[str]:
+    """Return the last ones of *lines* that fit, and how many are before them."""
+    taken: list[str] = []
+    left = limit
+    for line in reversed(lines):
+        if _cost([line]) > left:
+            break
+        left -= _cost([line])
+        taken.append(line)
+    note = "    ... {} lines before"
+    while taken and len(taken) < len(lines) and left < _cost([note.format(len(lines))]):
+        left += _cost([taken.pop()])
+    if taken and len(taken) < len(lines):
+        taken.append(note.format(len(lines) - len(taken)))
+    return taken[::-1]
+
+
+def _first(lines: Iterable[str], limit: int) -> list[str]:
+    return [line for line, _ in zip(lines, range(limit), strict=False)]
 
 
 def _cost(lines: Iterable[str]) -> int:
     return sum(estimated_tokens(line) + 1 for line in lines)
 
 
-def _fitting(lines: list[str], limit: int) -> list[str]:
-    if _cost(lines) <= limit:
-        return lines
-    left = limit - _cost([_CUT])
-    taken: list[str] = []
-    for line in lines:
-        left -= estimated_tokens(line) + 1
-        if left < 0:
-            break
-        taken.append(line)
-    if not taken:
-        return []
-    return [*taken, _CUT]
-
-
-def _cut(text: str, limit: int) -> str:
+def cut_to(text: str, limit: int) -> str:
     """Return the beginning of a text that is not more than *limit* tokens."""
     low, high = 0, len(text)
     while low < high:
@@ -92,84 +314,8 @@ def _cut(text: str, limit: int) -> str:
     return text[:low]
 
 
-def _sections(report: ErrorReport) -> Iterator[Iterator[str]]:
-    yield _what(report)
-    yield _where(report)
-    yield _why(report)
-    yield _do(report)
-    yield _variables(report)
-    yield _worked(report)
-    yield _called(report)
-
-
-def _what(report: ErrorReport) -> Iterator[str]:
-    yield _line(report.error_summary)
-    yield f"Category: {report.category.label}"
-    message = report.error_message.strip()
-    if message and message not in report.error_summary:
-        yield "Message:"
-        yield from _indented(message)
-
-
-def _where(report: ErrorReport) -> Iterator[str]:
-    yield f"Where: {report.filename or 'the program'}, line {report.line_number or 'unknown'}{in_function(report)}"
-    yield from (f"    {line}" for line in source_lines(report))
-
-
-def _why(report: ErrorReport) -> Iterator[str]:
-    yield "Why:"
-    for reason in (report.immediate_cause, *report.contributing_factors, report.context):
-        if reason:
-            yield from _indented(reason)
-    yield from (_line(f"    {line}") for line in causes(report))
-
-
-def _do(report: ErrorReport) -> Iterator[str]:
-    yield "What to do:"
-    if report.suggested_fix:
-        yield from _indented(f"Corrected: {report.suggested_fix.strip()}")
-    for suggestion in report.suggestions:
-        yield from _indented(f"- {suggestion}")
-    for option in report.recovery_options:
-        if option.kind not in ("fix_and_retry", "partial_execution", "debug_mode"):
-            yield from _indented(f"- {option.description}")
-
-
-def _variables(report: ErrorReport) -> Iterator[str]:
-    yield "Variables:"
-    for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
-        yield _line(f"    {name} = {value_text(value)}")
-
-
-def _worked(report: ErrorReport) -> Iterator[str]:
-    done = report.partial_results
-    if done is None:
-        return
-    yield f"What worked: {done['completed_lines']} of {done['total_lines']} lines"
-    for option in report.recovery_options:
-        if option.code_snippet is not None:
-            yield from _indented(option.code_snippet)
-    printed = done.get("stdout_before_error")
-    if isinstance(printed, str) and printed.strip():
-        yield "Printed before the failure:"
-        yield from _indented(printed.rstrip())
-
-
-def _called(report: ErrorReport) -> Iterator[str]:
-    info: ExceptionInfo | None = report.exception
-    if info is None or len(info.traceback) < 2:
-        return
-    yield "Calls, the last one failed:"
-    yield from (_line(f"    {line}") for line in calls(info, _MAX_CALLS))
-
-
-def _indented(text: str) -> Iterator[str]:
-    # What the program says stands further in: it cannot pass for a title of ours.
-    return (_line(f"    {line}") for line in text.splitlines())
-
-
 def _line(text: str) -> str:
-    text = printable(text)
+    text = printable(text).replace("\n", " ")
     if len(text) <= _MAX_LINE:
         return text
-    return f"{text[:_MAX_LINE]}..."
+    return f"{text[:_MAX_LINE]}{_CUT}"

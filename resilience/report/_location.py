@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from resilience.categories import ErrorCategory
@@ -18,7 +18,7 @@ from resilience.report.captured_exception import Captured, CapturedFrame
 from resilience.report.failure import Failure
 from resilience.report.model import SourceLine
 
-__all__ = ["Location", "is_generated", "locate_failure", "program_frame"]
+__all__ = ["Location", "is_generated", "locate_failure", "own_frame_index", "program_frame"]
 
 _AROUND = 2
 _MAX_LINE = 500
@@ -74,12 +74,32 @@ def locate_failure(failure: Failure) -> Location:
 def program_frame(raised: Captured, source: str | None = None, filename: str = "<string>") -> CapturedFrame | None:
     """Return the innermost call of the program itself, *source* compiled as *filename*, not of what it called."""
     frames = raised["frames"]
-    for frame in reversed(frames):
-        name, function = frame["filename"], frame["function"]
-        if is_generated(function, source) if name == filename else is_library(name):
-            continue
-        return frame
-    return frames[-1] if frames else None
+    number = own_frame_index([(each["filename"], each["function"]) for each in frames], source, filename)
+    return frames[number] if frames else None
+
+
+def own_frame_index(frames: Sequence[tuple[str, str]], source: str | None, filename: str) -> int:
+    """Return the number of the innermost frame of the program, of files and functions; that of the last without one.
+
+    Frames of the executed source come first, then files that are no library's, then code that came from no file:
+    a template engine calls its templates ``<unknown>``.
+
+    >>> calls = [("<string>", "<module>"), ("/site-packages/jinja2/x.py", "render"), ("<unknown>", "root")]
+    >>> own_frame_index(calls, "render()", "<string>")
+    0
+    """
+    number = len(frames) - 1
+    own = [at for at, (name, function) in enumerate(frames) if _is_own(name, function, source, filename)]
+    executed = [at for at in own if source is not None and frames[at][0] == filename]
+    files = [at for at in own if not frames[at][0].startswith("<")]
+    for found in (executed, files, own):
+        if found:
+            return found[-1]
+    return number
+
+
+def _is_own(name: str, function: str, source: str | None, filename: str) -> bool:
+    return not (is_generated(function, source) if name == filename else is_library(name))
 
 
 def is_generated(function: str, source: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 
 __all__ = ["is_library", "short_name", "without_paths"]
 
@@ -29,6 +30,7 @@ _PROGRAM = re.compile(
     r"|<(?:ipython|ipykernel|python-input|doctest|pyshell|notebook)",
     re.IGNORECASE,
 )
+_MAX_RECORDS = 500
 _COMPILED = (".pyx", ".pxi", ".pxd")
 _ARCHIVED = re.compile(r"\.(?:egg|whl|zip)[/\\]")
 _NAMED = re.compile(r'(?<=File ")[^"\n]*(?=")')
@@ -49,8 +51,36 @@ def is_library(filename: str) -> bool:
     if filename.startswith("<"):
         return _PROGRAM.match(filename) is None
     return (
-        filename.endswith(_COMPILED) or _ARCHIVED.search(filename) is not None or _INSTALLED.match(filename) is not None
+        filename.endswith(_COMPILED)
+        or _ARCHIVED.search(filename) is not None
+        or _INSTALLED.match(filename) is not None
+        or _is_below_target(filename)
     )
+
+
+def _is_below_target(filename: str) -> bool:
+    """Whether a file belongs to a package in a directory on the path that `pip install --target` has filled."""
+    for directory in sys.path:
+        if directory and filename.startswith(f"{directory.rstrip('/')}/"):
+            top = filename[len(directory.rstrip("/")) + 1 :].partition("/")[0].removesuffix(".py")
+            if top in _targets_of(directory):
+                return True
+    return False
+
+
+@functools.lru_cache(maxsize=64)
+def _targets_of(directory: str) -> frozenset[str]:
+    """Return the modules in a directory that the records of installed packages beside them name."""
+    found: set[str] = set()
+    try:
+        with os.scandir(directory) as entries:
+            records = [each.path for each in entries if each.name.endswith(".dist-info")][:_MAX_RECORDS]
+        for record in records:
+            with open(os.path.join(record, "RECORD"), encoding="utf-8") as lines:  # noqa: PTH118, PTH123 - slow to import
+                found.update(line.partition(",")[0].partition("/")[0].removesuffix(".py") for line in lines)
+    except Exception:  # the directory cannot be read, or a policy forbids it
+        return frozenset()
+    return frozenset(name for name in found if name and not name.endswith((".dist-info", "..")))
 
 
 def short_name(filename: str) -> str:

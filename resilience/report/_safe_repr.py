@@ -31,6 +31,7 @@ _MAX_NODES = 4000  # values looked at, in all
 _MAX_BITS = 256  # str() of a very long whole number takes long, or raises
 _MAX_SECRETS = 100
 _MAX_SLOW_REPRS = 5  # objects whose repr may take too long; the next ones are not asked
+_OF_TABLES = ("pandas", "polars", "numpy", "xarray")  # columns and shapes tell more than the first rows
 _NOT_JSON = ("inf", "-inf", "nan")
 
 _MODULE = class_of(sys)
@@ -225,6 +226,12 @@ class SafeRepr:
     def _call_repr(self, value: Any, kind: type[Any]) -> str:
         if self._slow_reprs_left <= 0:
             return f"<{name_of(kind)}>"
+        if any(each in sys.modules for each in _OF_TABLES):
+            from resilience.report._library_objects import text_of
+
+            described = text_of(value)
+            if described is not None:
+                return described
         ask: Callable[[], str] = lambda: repr(value)  # noqa: E731 - `partial` would need functools
         shown = with_step_limit(ask, STEPS)
         return _without_addresses(cut(str.__str__(shown), _MAX_TEXT))

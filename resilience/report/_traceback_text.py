@@ -25,6 +25,7 @@ _CHAINED = (
     "During handling of the above exception, another exception occurred:",
 )
 _GROUP_HEADER = "Exception Group Traceback (most recent call last):"
+_MEMBER = re.compile(r"\+-{3,} (?:\d+|\.\.\.) -{3,}\s*$")
 _CELL = re.compile(r"^\s*Cell In\s?\[\d+\], line \d+\s*$")
 
 
@@ -82,8 +83,8 @@ def _first_of_chain(lines: Sequence[str], heads: list[int]) -> int:
 def _chains(between: Sequence[str], head: str) -> bool:
     if any(phrase in line for phrase in _CHAINED for line in between):
         return True
-    # The members of a group have a margin: `    | Traceback ...`.
-    return head.lstrip().startswith("|") and any(_GROUP_HEADER in line for line in between)
+    # The members of a group have a margin, `    | Traceback ...`, and a line with their number between them.
+    return "| " in head and any(_GROUP_HEADER in line or _MEMBER.search(line) for line in between)
 
 
 def _without_prefix(lines: list[str], prefix: str) -> list[str]:

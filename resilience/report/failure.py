@@ -83,6 +83,8 @@ class Failure:
     ``available_modules``, ..."""
     progress: Progress | None = None
     violation: Violation | None = None
+    stderr: str = ""
+    """The program's standard error: warnings, what a test runner or an option parser says, tracebacks of threads."""
     system: Mapping[str, Json] = field(default_factory=dict[str, Json])
     """The state of the system: interpreter, limits, platform."""
     timestamp: datetime.datetime | None = None

@@ -15,7 +15,7 @@ from resilience.errors._json_safe import Json
 
 __all__ = ["ErrorReport", "ExceptionInfo", "ExecutionContext", "RecoveryOption", "SourceLine", "TracebackFrame"]
 
-_MAX_TOKENS = 2000
+_MAX_TOKENS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class TracebackFrame:
     column_number: int | None = None
     end_line_number: int | None = None
     end_column_number: int | None = None
+    is_own: bool = True
+    """Whether it is a call of the program itself, and not of Python or an installed package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class ErrorReport:
     """Facts that only failures of this category have."""
     execution_context: ExecutionContext | None = None
     partial_results: Mapping[str, Json] | None = None
+    stderr: str = ""
+    """The end of the program's standard error."""
     recovery_options: tuple[RecoveryOption, ...] = ()
     security_violation: Mapping[str, Json] | None = None
     system_state: Mapping[str, Json] = field(default_factory=dict[str, Json])
@@ -163,9 +167,11 @@ class ErrorReport:
         return json.dumps(self.to_dict(level), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def to_llm(self, max_tokens: int = _MAX_TOKENS) -> str:
-        """Return the report as text for a model, in at most *max_tokens* by a cautious estimate, the cause first.
+        """Return the report as text for a model, in at most *max_tokens* by a cautious estimate.
 
-        The same report gives the same text. `resilience.report._llm.estimated_tokens` is the estimate.
+        Its parts are the summary, the line of the program with its neighbours, the advice, the values that matter and
+        the program's own calls. It is not longer than the traceback plus a third, to which the ends of standard error
+        and of the output are added, without what a progress bar overwrote. The same report gives the same text.
         """
         from resilience.report._llm import llm_text
 

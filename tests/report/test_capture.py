@@ -251,9 +251,11 @@ def test_it_takes_nothing_but_the_standard_library_and_little_of_that():
                 *(
                     f"resilience.report.{name}"
                     for name in (
+                        "_call_hints",
                         "_capture",
                         "_frames",
                         "_hints",
+                        "_path_redaction",
                         "_safe_repr",
                         "_static_introspection",
                         "_step_limit",

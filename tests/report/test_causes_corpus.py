@@ -82,5 +82,8 @@ def applied(code: str, fix: str, where: str) -> str:
     if where == "a new line at the top":
         return f"{fix}\n{code}"
     lines = code.split("\n")
+    if where.startswith("a new line before line "):
+        lines.insert(int(where.removeprefix("a new line before line ")) - 1, fix)
+        return "\n".join(lines)
     lines[int(where.removeprefix("line ")) - 1] = fix
     return "\n".join(lines)

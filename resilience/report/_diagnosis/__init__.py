@@ -17,9 +17,11 @@ from resilience._callback_errors import log_callback_error
 from resilience.categories import ErrorCategory
 from resilience.errors._json_safe import Json, bounded, safe_value
 from resilience.errors._redaction import redact_forms
+from resilience.report._diagnosis import libraries
 from resilience.report._diagnosis.activity import context_of
 from resilience.report._diagnosis.categories import diagnose_by_category
 from resilience.report._diagnosis.context import FailureContext, as_mapping
+from resilience.report._diagnosis.corrections import with_correction
 from resilience.report._diagnosis.policy import violation
 from resilience.report._diagnosis.rules import diagnose_by_rules
 from resilience.report._diagnosis.system_rules import RULES
@@ -60,6 +62,7 @@ _DIAGNOSERS = {
     "RuntimeWarning": ("runtime_errors", "runtime_error"),
     "BaseExceptionGroup": ("runtime_errors", "group"),
     "MemoryError": ("limits", "memory"),
+    "SystemExit": ("exits", "system_exit"),
 }
 """For each class of Python's own the module, and the function in it; imported when it is first needed."""
 
@@ -77,13 +80,21 @@ def diagnose(failure: Failure) -> Diagnosis:
     """
     context = FailureContext(failure)
     try:
-        return _bounded(context, _diagnose(context))
+        return _bounded(context, _corrected(context, _diagnose(context)))
     except Exception as error:  # a report with less in it is better than none
         log_callback_error("diagnosis", diagnose, error)
     return Diagnosis(
         immediate_cause=f"{context.type}: {context.message}"[:_MAX_SENTENCE],
         suggestions=("Look at the message and at the line that failed.",),
     )
+
+
+def _corrected(context: FailureContext, found: Diagnosis) -> Diagnosis:
+    try:
+        return with_correction(context, found)
+    except Exception as error:  # the diagnosis stands without a corrected line, too
+        log_callback_error("correction", with_correction, error)
+    return found
 
 
 def _diagnose(context: FailureContext) -> Diagnosis:
@@ -99,13 +110,22 @@ def _diagnose(context: FailureContext) -> Diagnosis:
             return ended
     if context.failure.category is ErrorCategory.MEMORY:
         return limits.memory(context) or diagnose_by_category(context)
-    return _diagnose_by_class(context) or _diagnose_root(context) or diagnose_by_category(context)
+    return (
+        _diagnose_by_class(context)
+        or _diagnose_root(context)
+        or libraries.own_message(context)
+        or diagnose_by_category(context)
+    )
 
 
 def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
+    refused = libraries.diagnose_library(context)
+    if refused is not None:
+        return refused
     for base in context.bases:
         name = base.rpartition(".")[2]
-        found = _diagnoser(name)(context) if name in _DIAGNOSERS else diagnose_by_rules(context, RULES.get(name, ()))
+        found = _diagnoser(name)(context) if name in _DIAGNOSERS else None
+        found = found or diagnose_by_rules(context, RULES.get(name, ()))
         if found is not None:
             return found
     return None

@@ -16,8 +16,7 @@ from typing import cast
 
 from resilience.errors._json_safe import Json
 from resilience.report._diagnosis.ast_utils import parsed, parsed_expression, parsed_line
-from resilience.report._location import is_generated
-from resilience.report._path_redaction import is_library
+from resilience.report._location import own_frame_index
 from resilience.report.failure import Failure
 
 __all__ = [
@@ -91,15 +90,8 @@ class FailureContext:
     @cached_property
     def frame_index(self) -> int:
         """The number of the innermost frame of the program itself, not of a library that it called; -1 without one."""
-        for number in range(len(self.frames) - 1, -1, -1):
-            frame = self.frames[number]
-            if frame.filename == self.failure.filename:
-                inside = is_generated(frame.function, self.source)
-            else:
-                inside = is_library(frame.filename)
-            if not inside:
-                return number
-        return len(self.frames) - 1
+        frames = [(frame.filename, frame.function) for frame in self.frames]
+        return own_frame_index(frames, self.source or None, self.failure.filename)
 
     @cached_property
     def frame(self) -> Frame:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 from resilience.report._diagnosis.ast_utils import compiled, fault_of, parsed, parsed_line
 from resilience.report._diagnosis.context import FailureContext
 
-__all__ = ["correct_line", "import_line", "rename_in_line", "replace_line"]
+__all__ = [
+    "correct_line",
+    "import_line",
+    "rename_in_line",
+    "rename_text",
+    "replace_in_line",
+    "replace_line",
+    "replace_marked",
+    "segment_of",
+]
 
 _LONGEST_LINE = 2000
 
@@ -69,3 +79,36 @@ def correct_line(context: FailureContext, number: int, line: str, *, entirely: b
 
 def _with(lines: list[str], number: int, line: str) -> str:
     return "\n".join([*lines[: number - 1], line, *lines[number:]])
+
+
+def replace_marked(context: FailureContext, new: str) -> str | None:
+    """Return the failing line with *new* in place of the part that failed."""
+    marked, line, frame = context.marked, context.raw_line, context.frame
+    if not marked or "\n" in marked:
+        return None
+    if context.source_is_known and frame.column is not None and line[frame.column :].startswith(marked):
+        return replace_line(context, line[: frame.column] + new + line[frame.column + len(marked) :])
+    return replace_line(context, line.replace(marked, new)) if line.count(marked) == 1 else None
+
+
+def replace_in_line(context: FailureContext, old: str, new: str) -> str | None:
+    """Return the failing line with *new* for *old*, where that stands there once; in the part that failed, first."""
+    marked = context.marked
+    if marked.count(old) == 1 and (fix := replace_marked(context, marked.replace(old, new))) is not None:
+        return fix
+    return replace_line(context, context.raw_line.replace(old, new)) if context.raw_line.count(old) == 1 else None
+
+
+def rename_text(context: FailureContext, old: str, new: str) -> str | None:
+    """Return the failing line with another text in the same quotes."""
+    for quote in "'\"":
+        if quote not in new:
+            fix = replace_in_line(context, f"{quote}{old}{quote}", f"{quote}{new}{quote}")
+            if fix is not None:
+                return fix
+    return None
+
+
+def segment_of(context: FailureContext, node: ast.expr) -> str:
+    """Return a part of the expression that failed as it is written; empty where that is not known."""
+    return ast.get_source_segment(f"({context.marked}\n)", node) or ""

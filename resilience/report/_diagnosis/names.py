@@ -53,9 +53,9 @@ def name_error(context: FailureContext) -> Diagnosis | None:
         if fix is None and meant is not None:
             tips[-1] = f"Write {meant} instead of {name}."
             fix = rename_in_line(context, name, meant)
+    tips.append(f"Define {name} before line {context.line}." if context.line else f"Define {name} before it is used.")
     if _may_be_text(context, name):
         tips.append(f"If {name} is meant as text, put it in quotes: '{name}'.")
-    tips.append(f"Define {name} before line {context.line}." if context.line else f"Define {name} before it is used.")
     where = phrase(" where line {} uses it", context.line)
     return Diagnosis(
         immediate_cause=f"the name '{name}' is not defined{where}",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from resilience.report._diagnosis.ast_utils import code_of
 from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.line_edits import rename_in_line, rename_text, replace_marked, segment_of
 from resilience.report._diagnosis.regex_cache import search_pattern
 from resilience.report._diagnosis.text import phrase, single_line, with_article
 from resilience.report._diagnosis.variable_origins import variable_factors
@@ -22,6 +23,9 @@ __all__ = ["Rule", "Values", "diagnose_by_rules", "expression_parts", "fill_temp
 
 Values = Mapping[str, str]
 _PLACE = re.compile(r"<(a )?(\w+)>")
+_RENAMES = re.compile(
+    r"Write (?:'(?P<text>[^']+)' instead of '(?P<old_text>[^']+)'|(?P<new>\w+) instead of (?P<old>\w+))\."
+)
 _WITHOUT = {
     "target": "the value",
     "left": "the left side",
@@ -44,11 +48,13 @@ class Rule(NamedTuple):
     pattern: str
     cause: str
     tips: tuple[str, ...]
+    fix: str = ""
+    """What to write in place of the failing expression, where all of its places can be filled."""
 
 
-def rule(pattern: str, cause: str, *tips: str) -> Rule:
+def rule(pattern: str, cause: str, *tips: str, fix: str = "") -> Rule:
     """Make a rule of a pattern that is searched for in the message."""
-    return Rule(pattern, cause, tips)
+    return Rule(pattern, cause, tips, fix)
 
 
 def diagnose_by_rules(context: FailureContext, rules: Iterable[Rule]) -> Diagnosis | None:
@@ -63,9 +69,58 @@ def diagnose_by_rules(context: FailureContext, rules: Iterable[Rule]) -> Diagnos
             return Diagnosis(
                 immediate_cause=fill_template(each.cause, values),
                 contributing_factors=tuple(variable_factors(context)),
-                suggestions=tuple(fill_template(tip, values) for tip in each.tips),
+                suggestions=(tips := tuple(fill_template(tip, values) for tip in each.tips)),
+                suggested_fix=_fix(context, each.fix, found.groupdict())
+                or (_renamed(context, tips[0]) if tips else None),
             )
     return None
+
+
+def _renamed(context: FailureContext, advice: str) -> str | None:
+    """Return the failing line as an advice has it that names one word for another."""
+    found = _RENAMES.fullmatch(advice)
+    if found is None:
+        return None
+    if found["text"]:
+        return rename_text(context, found["old_text"], found["text"])
+    return rename_in_line(context, found["old"], found["new"])
+
+
+def _fix(context: FailureContext, template: str, groups: Mapping[str, str | None]) -> str | None:
+    """Return the failing line with the filled template; None where a part of the expression is not there, or long."""
+    if not template:
+        return None
+    values = {**_segments(context), **{key: value for key, value in groups.items() if value}}
+    if any(not values.get(found[2]) for found in _PLACE.finditer(template)):
+        return None
+    return replace_marked(context, fill_template(template, values))
+
+
+def _segments(context: FailureContext) -> dict[str, str]:
+    """Return the parts of the failing expression exactly as they are written."""
+    node = context.expression
+    named: dict[str, ast.expr] = {}
+    match node:
+        case ast.BinOp(left=left, right=right) | ast.Compare(left=left, comparators=[right]):
+            named = {"left": left, "right": right}
+        case ast.Call(func=ast.Attribute(value=target) as function):
+            named = {"target": target, "function": function}
+        case ast.Call(func=function):
+            named = {"function": function}
+        case ast.Attribute(value=target) | ast.Await(value=target):
+            named = {"target": target}
+        case ast.Subscript(value=target, slice=index):
+            named = {"target": target, "index": index}
+        case ast.Name():
+            named = {"target": node}
+        case _:
+            pass
+    if isinstance(node, ast.Call):
+        plain = [each for each in node.args if not isinstance(each, ast.Starred)]
+        named |= dict(zip(("first", "second"), plain[:2], strict=False))
+        if len(node.args) == 1 and not node.keywords:
+            named["only"] = node.args[0]
+    return {"marked": context.marked, **{name: segment_of(context, each) for name, each in named.items()}}
 
 
 def fill_template(template: str, values: Values) -> str:

@@ -35,12 +35,14 @@ RULES: tuple[Rule, ...] = (
         r"|type '(?P<name>[\w.]+)' is not subscriptable",
         "<target> is a function or a class, and takes parentheses where brackets stand",
         "Write parentheses instead of brackets: <target>(...).",
+        fix="<target>(<index>)",
     ),
     rule(
         r"'(?P<kind>(?:frozen)?set|o?dict_(?:keys|values|items)|generator|map|filter|zip)' object is not subscriptable",
         "<target> is <a kind>, which has no numbered elements",
         "Make a list of it first: list(<target>)[<index>].",
         "For the first one alone write next(iter(<target>)).",
+        fix="list(<target>)[<index>]",
     ),
     rule(
         r"'(?P<kind>int|float|bool)' object is not subscriptable",
@@ -93,12 +95,14 @@ RULES: tuple[Rule, ...] = (
         "len() measures collections, and got <a kind>: <marked>",
         "For the number of digits write len(str(number)).",
         "Leave out len() if the number itself is meant.",
+        fix="<function>(str(<only>))",
     ),
     rule(
         r"object of type '(?P<kind>generator|map|filter|zip)' has no len\(\)",
         "<a kind> makes its values one by one and has no length",
         "Make a list first: len(list(values)).",
         "Or count: sum(1 for _ in values).",
+        fix="<function>(list(<only>))",
     ),
     rule(
         r"object of type '(?P<kind>[\w.]+)' has no len\(\)",
@@ -116,6 +120,7 @@ RULES: tuple[Rule, ...] = (
         "<target> is a list, and <index> is a text: lists are indexed by number",
         "Take an element first: <target>[0][<index>].",
         "Or go through them: for each in <target>: each[<index>].",
+        fix="<target>[0][<index>]",
     ),
     rule(
         r"(?P<kind>list|tuple|range|byte\w+)(?: object)? ind(?:ices|ex) must be integers.*, not '?(?P<got>[\w.]+)",
@@ -152,6 +157,12 @@ RULES: tuple[Rule, ...] = (
         "Use a list or a dict, or an attribute: object.name = value.",
     ),
     rule(
+        r"unhashable type: '(?P<kind>list)'",
+        "a list can be changed, so it can be no key of a dict and no element of a set: <marked>",
+        "Use a tuple in place of the list: tuple(value).",
+        fix="<function>(tuple(<only>))",
+    ),
+    rule(
         r"unhashable type: '(?P<kind>\w+)'",
         "<a kind> can be changed, so it can be no key of a dict and no element of a set: <marked>",
         "Use a tuple in place of a list, frozenset in place of a set: tuple(value).",
@@ -183,9 +194,27 @@ RULES: tuple[Rule, ...] = (
         r"sequence item (?P<number>\d+): expected (?P<want>[\w-]+)(?: instance)?.*?, (?P<got>\w+) found",
         "join() takes texts only, and element <number> is <a got>",
         "Make texts of them: ', '.join(map(str, values)).",
+        fix="<function>(map(str, <only>))",
     ),
     rule(
         r"can only join an iterable", "join() needs several texts", "Give a list of texts: ', '.join([first, second])."
+    ),
+    rule(
+        r"Object of type (?P<kind>set|frozenset) is not JSON serializable",
+        "JSON has no <kind>",
+        "Convert it first with list(...), or let json do it: json.dumps(value, default=list).",
+        fix="<function>(<only>, default=list)",
+    ),
+    rule(
+        r"Object of type (?P<kind>u?int\d+|float\d+|bool_?|ndarray) is not JSON serializable",
+        "JSON has no <kind> of numpy",
+        "Make Python's own value of it first, with .item() for a number and .tolist() for an array.",
+    ),
+    rule(
+        r"Strings must be encoded before hashing|Unicode-objects must be encoded",
+        "hashes are computed of bytes, and not of text",
+        "Make bytes of the text: text.encode('utf-8').",
+        fix="<function>(<only>.encode())",
     ),
     rule(
         r"Object of type (?P<kind>[\w.]+) is not JSON serializable",
@@ -267,6 +296,7 @@ RULES: tuple[Rule, ...] = (
         "bytes are needed, and <a kind> was given",
         "Make bytes of the text: text.encode('utf-8').",
         "For a file with text open it without b: open(path, 'w').",
+        fix="<function>(<only>.encode())",
     ),
     rule(
         r"can't concat (?P<kind>\w+) to bytes|can only concatenate bytes",

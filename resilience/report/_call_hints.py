@@ -1,0 +1,194 @@
+"""Hints of the call that failed: the parameters of the function, and the tables and arrays of the program's line.
+
+It runs in the worker process of an execution as well, and is imported once there is a failure. Functions are found by
+the names in the source, without running any code of the program.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from resilience.report._frames import Call, line_of, locals_of
+from resilience.report._path_redaction import is_library
+from resilience.report._static_introspection import (
+    class_attribute,
+    class_of,
+    exception_slot,
+    instance_attributes,
+    is_instance,
+    mro_of,
+    name_of,
+)
+from resilience.report._step_limit import with_step_limit
+
+if TYPE_CHECKING:
+    from resilience.report.captured_exception import Json
+
+__all__ = ["object_hints", "own_call", "signature_hints"]
+
+_MAX_OBJECTS = 4
+_MAX_PARAMETERS = 80
+_MAX_STATEMENT = 40
+_KEYWORD = re.compile(r"keyword|argument", re.IGNORECASE)
+_STEPS = 50_000
+
+
+def own_call(calls: Sequence[Call]) -> Call | None:
+    """Return the innermost call of the program itself; of those of libraries alone, the innermost."""
+    for call in reversed(calls):
+        if not is_library(call.frame.f_code.co_filename):
+            return call
+    return calls[-1] if calls else None
+
+
+def signature_hints(exc: BaseException, calls: Sequence[Call]) -> dict[str, Json]:
+    """Return the ``parameters`` that a function takes, ``required`` ones apart, where a call of it was refused."""
+    if not (is_instance(exc, TypeError) or is_instance(exc, AttributeError)):
+        return {}
+    args = exception_slot(exc, BaseException, "args")
+    message = args[0] if args and type(args[0]) is str else ""
+    if not _KEYWORD.search(message):
+        return {}
+    for name, owner in _owners(message, calls):
+        found = _settable(owner) if name == "set" else None
+        if found:
+            return {"parameters": found, "required": []}
+    callees = (_callee(calls[-1]), _callee(own_call(calls))) if calls else ()
+    for callee in callees:
+        parameters = _parameters(callee)
+        if parameters is not None:
+            return parameters
+    return {}
+
+
+def _owners(message: str, calls: Sequence[Call]) -> Iterator[tuple[str, object]]:
+    """Yield the method that a message names and the object it was called on: `Line2D.set()`, `self` of the raiser."""
+    named = re.match(r"(\w+)\.(\w+)\(\)", message)
+    if named is None or not calls:
+        return
+    for call in reversed(calls[-3:]):
+        owner = locals_of(call.frame).get("self")
+        if owner is not None and any(name_of(kind) == named[1] for kind in mro_of(class_of(owner))):
+            yield named[2], owner
+
+
+def _settable(owner: object) -> list[Json]:
+    """Return the properties that an object has a `set_...` method for, as those of matplotlib have."""
+    names = {name for kind in mro_of(class_of(owner)) for name in vars(kind)}
+    return [name.removeprefix("set_") for name in sorted(names) if name.startswith("set_")]
+
+
+def _callee(call: Call | None) -> object:
+    """Return the function that a call was at; None where it is not known for sure."""
+    from resilience.report._hints import UNKNOWN, evaluate, failed_expression
+
+    node = failed_expression(call) if call is not None else None
+    import ast
+
+    if call is None or not isinstance(node, ast.Call):
+        return None
+    found = evaluate(node.func, call)
+    if found is UNKNOWN and isinstance(node.func, ast.Attribute):
+        owner = evaluate(node.func.value, call)
+        if owner is UNKNOWN:
+            owner = _result(node.func.value, call)
+        found = None if owner is UNKNOWN or owner is None else class_attribute(_kind(owner), node.func.attr)
+    return None if found is UNKNOWN else found
+
+
+def _kind(owner: object) -> Any:
+    return owner if issubclass(class_of(owner), type) else class_of(owner)
+
+
+def _result(node: object, call: Call) -> object:
+    """Return the class that an expression makes an object of: `Model(...).fit()`."""
+    import ast
+
+    from resilience.report._hints import UNKNOWN, evaluate
+
+    if not isinstance(node, ast.Call):
+        return UNKNOWN
+    made = evaluate(node.func, call)
+    return made if made is not UNKNOWN and issubclass(class_of(made), type) else UNKNOWN
+
+
+def _parameters(callee: object) -> dict[str, Json] | None:
+    if callee is None:
+        return None
+    import inspect
+
+    if type(callee) in (staticmethod, classmethod):
+        callee = instance_attributes(callee).get("__func__", callee)
+    function: Any = callee
+    try:
+        signature = with_step_limit(lambda: inspect.signature(function), _STEPS)
+    except Exception:  # builtin functions of C have none
+        return None
+    named = [
+        each
+        for each in list(signature.parameters.values())[:_MAX_PARAMETERS]
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) and each.name not in ("self", "cls")
+    ]
+    if any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values()):
+        return None  # it takes any; who raised it knows better
+    return {
+        "parameters": [each.name for each in named],
+        "required": [each.name for each in named if each.default is each.empty],
+    }
+
+
+def object_hints(calls: Sequence[Call]) -> dict[str, Json]:
+    """Return the ``objects``: tables and arrays on the program's line, and the one that a library was at."""
+    import sys
+
+    if not any(each in sys.modules for each in ("pandas", "polars", "numpy", "xarray")):
+        return {}
+    from resilience.report._library_objects import facts_of
+
+    call = own_call(calls)
+    found: list[Json] = []
+    for name, value in _objects(call) if call is not None else ():
+        facts = facts_of(value)
+        if facts is not None and len(found) < _MAX_OBJECTS:
+            found.append({"of": name, **facts})
+    for inner in reversed(calls[-8:]):
+        facts = facts_of(locals_of(inner.frame).get("self")) if inner is not call else None
+        if facts is not None:
+            found.append({"of": "", **facts})
+            break
+    return {"objects": found} if found else {}
+
+
+def _objects(call: Call) -> Iterator[tuple[str, object]]:
+    """Yield the variables of the statement that failed."""
+    import ast
+
+    from resilience.report._hints import UNKNOWN, evaluate
+
+    seen: set[str] = set()
+    for node in _statement(call):
+        for each in ast.walk(node):
+            if isinstance(each, (ast.Name, ast.Attribute, ast.Subscript)):
+                name = ast.unparse(each)
+                value = UNKNOWN if name in seen else evaluate(each, call)
+                seen.add(name)
+                if value is not UNKNOWN:
+                    yield name, value
+
+
+def _statement(call: Call) -> list[Any]:
+    """Return the trees of the line that a call was at, and of those it goes on in, where they can be parsed."""
+    import ast
+    import textwrap
+
+    text = ""
+    for line in range(call.line, call.line + _MAX_STATEMENT):
+        text += line_of(call, line)
+        for frame in ("{}", "{} pass"):
+            try:
+                return list(ast.parse(frame.format(textwrap.dedent(text).rstrip())).body)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+    return []
