@@ -67,7 +67,7 @@ def report_to_llm(report: ExecutionReport, max_tokens: int) -> str:
     left = max_tokens - _cost(lines)
     if left < 0:
         return cut_to(lines[0], max_tokens) if _cost(lines[:1]) > max_tokens else lines[0]
-    # Warnings and the traceback of a thread that died are told of a success, too.
+    # A success has warnings, too, and tracebacks of threads that died.
     for title, output, share in (("It wrote to standard error:", result.stderr, 3), ("It printed:", result.stdout, 1)):
         if output.strip():
             end = ending(folded(output), left // share - _cost([title]))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import traceback
 
 import pytest
 from hypothesis import given, settings
@@ -373,3 +374,19 @@ def test_a_long_text_takes_no_long_time(chained: str):
     began = time.process_time()
     assert parse_traceback(text)["type"] == "FileNotFoundError"
     assert time.process_time() - began < 5
+
+
+def test_a_saved_group_of_two_members_is_read_whole():
+    def raised(error: Exception) -> Exception:
+        try:
+            raise error
+        except Exception as caught:
+            return caught
+
+    try:
+        raise ExceptionGroup("two failed", [raised(ValueError("first")), raised(KeyError("second"))])
+    except ExceptionGroup as group:
+        text = "".join(traceback.format_exception(group))
+    report = report_of_text(text)
+    assert report.error_type == "ExceptionGroup"
+    assert [member.type for member in report.exception.members] == ["ValueError", "KeyError"]
