@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from resilience.clients._protect import OnUnsupported, protect
     from resilience.clients._protection import Protection, protection_of
     from resilience.clients.adapter import Adapter, Finding, register_adapter
-    from resilience.clients.call_options import CallOptions
+    from resilience.clients.call_options import CallOptions, request_options
     from resilience.clients.exchange import AsyncExchange, ErrorResponse, Exchange, by_host, current_attempt
     from resilience.clients.inspection import Inspection, inspect_client
 
@@ -40,6 +40,7 @@ __all__ = [
     "protect",
     "protection_of",
     "register_adapter",
+    "request_options",
 ]
 
 attach_lazy(
@@ -61,6 +62,7 @@ attach_lazy(
         "protect": "_protect",
         "protection_of": "_protection",
         "register_adapter": "adapter",
+        "request_options": "call_options",
     },
     ("adapter", "bodies", "call_options", "exchange", "guards", "inspection"),
 )

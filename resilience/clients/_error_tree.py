@@ -35,6 +35,7 @@ class ErrorTree(NamedTuple):
             return error
         kind = joined(type(error), base)
         adopted = cast("ResilienceError", new_uninitialized(kind, error.args))
+        adopted.args = error.args  # an OSError, such as the errors of requests, takes them in its __init__ alone
         adopted.__dict__.update(error.__dict__)
         adopted.__cause__ = error.__cause__
         adopted.__suppress_context__ = True

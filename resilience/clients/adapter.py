@@ -147,7 +147,9 @@ def _of_package(module: str) -> Adapter[Any] | None:
         return None
     try:
         adapter: Adapter[Any] = importlib.import_module(f"{__package__}.{module}").ADAPTER
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("resilience"):
+            raise  # a module of ours that is not there is no library that is not installed
         return None
     return adapter
 

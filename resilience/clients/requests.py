@@ -1,0 +1,214 @@
+"""requests: sessions, and classes that derive from them.
+
+The guard stands in ``session.send``, through which every call of a session goes. So one call is a request with its
+redirects and its authentication, and adapters that are mounted later are guarded as well. A session keeps the guard in
+its own attributes, and carries it along where it is pickled.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Final, cast
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse, Retry, Timeout
+from urllib3.exceptions import EmptyPoolError
+
+from resilience._runtime.protocol import Policy
+from resilience._safe_access import safe_getattr
+from resilience.clients._error_tree import ErrorTree
+from resilience.clients._protection import Protection, attach_protection
+from resilience.clients._urllib3_body import limit_reading, settle
+from resilience.clients._urllib3_limits import calls_by_itself, cut, retries_by_itself
+from resilience.clients.adapter import Adapter, Finding
+from resilience.clients.bodies import Body, body_of
+from resilience.clients.call_options import parse_options
+from resilience.clients.exchange import Exchange
+from resilience.clients.guards import AsyncGuard, Guard
+
+__all__ = ["ADAPTER", "RequestsAdapter"]
+
+_FIRST_ERROR: Final = 400
+_NO_RETRIES: Final = Retry(0, read=False)  # as an adapter has it unless the user gives another
+_OWN_ATTRIBUTES: Final = ("send", "mount", "__attrs__")
+
+_sending: ContextVar[object] = ContextVar("resilience.clients.requests", default=None)
+"""The session whose attempt runs: its redirects belong to that attempt."""
+
+
+class RequestsAdapter(Adapter[requests.Session]):
+    """The adapter for `requests.Session`."""
+
+    def covers(self, client: object) -> bool:
+        return isinstance(client, requests.Session)
+
+    def is_async(self, client: requests.Session) -> bool:
+        return False
+
+    def errors(self, client: requests.Session) -> ErrorTree:
+        return ErrorTree(requests.ConnectionError, requests.Timeout)
+
+    def install(self, client: requests.Session, guard: Guard | AsyncGuard, protection: Protection) -> requests.Session:
+        assert isinstance(guard, Guard)
+        for prefix, adapter in client.adapters.items():
+            client.adapters[prefix] = _without_retries(adapter, prefix, protection)
+        sender = _Sender(client, guard, protection)
+        names = [*client.__attrs__, *_OWN_ATTRIBUTES]
+        client.__dict__.update(send=sender.send, mount=sender.mount, __attrs__=names)
+        return client
+
+    def inspect(self, client: requests.Session) -> list[Finding]:
+        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=")]
+        for prefix, adapter in client.adapters.items():
+            retries = safe_getattr(adapter, "max_retries")
+            if retries_by_itself(retries):
+                calls = calls_by_itself(retries)
+                findings.append(Finding("retries", f"the adapter of {prefix} retries: {retries}", calls))
+            findings += _pool_of(prefix, adapter)
+        return findings
+
+
+class _Sender:
+    """The attributes ``send`` and ``mount`` of one protected session."""
+
+    def __init__(self, session: requests.Session, guard: Guard, protection: Protection) -> None:
+        self._session = session
+        self._guard = guard
+        self._protection = protection
+
+    def send(self, request: Any, **keywords: Any) -> requests.Response:
+        """Send *request* through the policies; a redirect of an attempt goes straight on, within what is left of it."""
+        session = self._session
+        options = parse_options(None)
+        if not options.enabled:
+            return type(session).send(session, request, **keywords)
+        call = _Call(session, request, keywords)
+        if _sending.get() is session and keywords.get("allow_redirects") is False:
+            keywords["timeout"] = call.limited_timeout()
+            return type(session).send(session, request, **keywords)
+        response: requests.Response = self._guard.call(call)
+        return response
+
+    def mount(self, prefix: str, adapter: Any) -> None:
+        """Mount *adapter*, without retries of its own."""
+        session = self._session
+        type(session).mount(session, prefix, _without_retries(adapter, prefix, self._protection))
+
+    def __getstate__(self) -> tuple[requests.Session, str, tuple[Policy, ...]]:
+        return self._session, self._protection.target, tuple(self._protection.policies)
+
+    def __setstate__(self, state: tuple[requests.Session, str, tuple[Policy, ...]]) -> None:
+        self._session, target, policies = state
+        self._protection = Protection(target, policies)
+        self._guard = Guard(target, policies, ADAPTER.errors(self._session))
+        attach_protection(self._session, self._protection)
+
+
+class _Call(Exchange[requests.Response]):
+    """A call of ``session.send``."""
+
+    def __init__(self, session: requests.Session, request: Any, keywords: dict[str, Any]) -> None:
+        super().__init__(parse_options(None))
+        self.method: str = request.method
+        self._request = request
+        self._session = session
+        self._keywords = keywords
+        self._streams: bool = keywords.get("stream", session.stream)
+
+    @property
+    def url(self) -> str:
+        return str(self._request.url)
+
+    def request_headers(self) -> object:
+        return self._request.headers
+
+    def body(self) -> Body:
+        return body_of(self._request.body)
+
+    def status(self, response: requests.Response) -> int:
+        return response.status_code
+
+    def describe_failure(self, error: BaseException) -> None:
+        error.__dict__.update(request=self._request, response=None)
+
+    def limited_timeout(self) -> Any:
+        """Return the time limits of the call, cut to what is left of the time around it."""
+        given = self._keywords.get("timeout")
+        left = self.time_left()
+        if left is None:
+            return given
+        if isinstance(given, Timeout):
+            return cut(given, left)
+        connect, read = _pair_of(given)
+        return cut(Timeout(connect=connect, read=read), left)
+
+    def send(self) -> requests.Response:
+        session = self._session
+        keywords = {**self._keywords, "stream": True, "timeout": self.limited_timeout()}
+        token = _sending.set(session)
+        try:
+            response = type(session).send(session, self._request, **keywords)
+        except EmptyPoolError as error:  # requests knows of no pool that is waited for
+            raise requests.ConnectionError(error, request=self._request) from error
+        except requests.HTTPError as error:  # a hook's, by raise_for_status()
+            if error.response is not None:
+                self.settle(error.response)
+            raise
+        finally:
+            _sending.reset(token)
+        if not self._streams and response.status_code < _FIRST_ERROR:
+            self._read(response)
+        return response
+
+    def _read(self, response: requests.Response) -> None:
+        if self.time_left() is not None:
+            limit_reading(response.raw, self.time_left)
+        try:
+            response.content  # noqa: B018 - it is read, and kept
+        except BaseException:
+            response.close()
+            raise
+
+    def settle(self, response: requests.Response) -> None:
+        if isinstance(response.raw, HTTPResponse):
+            settle(response.raw, self.time_left)
+
+    def close(self, response: requests.Response) -> None:
+        response.close()
+
+    def finish(self, response: requests.Response) -> requests.Response:
+        if not self._streams:
+            self._read(response)
+        return response
+
+
+def _pair_of(timeout: Any) -> tuple[float | None, float | None]:
+    """Return the time limits for connecting and for reading that requests makes of *timeout*."""
+    if isinstance(timeout, tuple):
+        return cast("tuple[float | None, float | None]", timeout)
+    return timeout, timeout
+
+
+def _without_retries(adapter: Any, prefix: str, protection: Protection) -> Any:
+    """Return *adapter*, or a copy of it that shares its pools and makes no retries of its own."""
+    retries = safe_getattr(adapter, "max_retries")
+    if not retries_by_itself(retries):
+        return adapter
+    protection.note(f"the adapter of {prefix} no longer retries by itself: it was mounted with {retries}")
+    copied: Any = object.__new__(cast("type[object]", type(adapter)))
+    copied.__dict__.update(adapter.__dict__, max_retries=_NO_RETRIES)
+    return copied
+
+
+def _pool_of(prefix: str, adapter: object) -> list[Finding]:
+    if not isinstance(adapter, HTTPAdapter):
+        return []
+    size, blocks = adapter._pool_maxsize, adapter._pool_block
+    text = f"the adapter of {prefix} keeps {size} connections for each host, and makes more where these are in use"
+    if blocks:
+        text = f"the adapter of {prefix} has at most {size} connections for each host; a call waits for one"
+    return [Finding("pool", text)]
+
+
+ADAPTER: Final = RequestsAdapter()

@@ -1,0 +1,215 @@
+"""urllib3: pool managers, proxy managers and the pools of a single host.
+
+The guard stands in ``urlopen``, through which every call goes. urllib3 follows a redirect by calling ``urlopen`` once
+more; that belongs to the attempt. Its count of retries bounds redirects too, so it is kept for these.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
+
+import urllib3
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
+
+from resilience.clients._error_tree import ErrorTree
+from resilience.clients._protection import Protection
+from resilience.clients._urllib3_body import limit_reading, settle
+from resilience.clients._urllib3_limits import calls_by_itself, cut, retries_by_itself, without_retries
+from resilience.clients.adapter import Adapter, Finding
+from resilience.clients.bodies import Body, body_of
+from resilience.clients.call_options import NAME, parse_options
+from resilience.clients.exchange import Exchange
+from resilience.clients.guards import AsyncGuard, Guard
+
+__all__ = ["ADAPTER", "Urllib3Adapter"]
+
+Pool: TypeAlias = PoolManager | HTTPConnectionPool
+
+_FIRST_ERROR: Final = 400
+_BY_POSITION: Final[dict[bool, tuple[str, ...]]] = {
+    True: ("redirect",),
+    False: ("body", "headers", "retries", "redirect", "assert_same_host"),
+}
+"""The parameters of ``urlopen`` that may be given by position, after method and URL: of a manager, and of a pool."""
+
+_calling: ContextVar[object] = ContextVar("resilience.clients.urllib3", default=None)
+"""The manager or pool whose attempt runs: its redirects belong to that attempt."""
+
+
+class Urllib3Adapter(Adapter[Pool]):
+    """The adapter for `urllib3.PoolManager` and `urllib3.HTTPConnectionPool`, and classes that derive from them."""
+
+    def covers(self, client: object) -> bool:
+        return isinstance(client, PoolManager | HTTPConnectionPool)
+
+    def is_async(self, client: Pool) -> bool:
+        return False
+
+    def errors(self, client: Pool) -> ErrorTree:
+        return ErrorTree(urllib3.exceptions.HTTPError, urllib3.exceptions.TimeoutError)
+
+    def dependency(self, client: Pool) -> str:
+        if isinstance(client, HTTPConnectionPool):
+            return str(client.host)
+        return "urllib3"
+
+    def install(self, client: Pool, guard: Guard | AsyncGuard, protection: Protection) -> Pool:
+        assert isinstance(guard, Guard)
+        retries = _defaults(client, "retries", Retry.DEFAULT)
+        if retries_by_itself(retries):
+            protection.note(f"urllib3 no longer retries by itself, {retries}: these bound its redirects alone")
+        client.__dict__["urlopen"] = _Opener(client, guard).urlopen
+        return client
+
+    def inspect(self, client: Pool) -> list[Finding]:
+        findings: list[Finding] = []
+        retries = _defaults(client, "retries", Retry.DEFAULT)
+        if retries_by_itself(retries):
+            findings.append(Finding("retries", f"urllib3 retries by itself: {retries}", calls_by_itself(retries)))
+        if _waits_for_ever(client):
+            findings.append(Finding("time_limit", "urllib3 waits for ever where a call has no timeout="))
+        return findings
+
+
+class _Opener:
+    """The attribute ``urlopen`` of one protected manager or pool."""
+
+    def __init__(self, client: Pool, guard: Guard) -> None:
+        self._client = client
+        self._guard = guard
+
+    def urlopen(self, method: str, url: str, *arguments: Any, **keywords: Any) -> BaseHTTPResponse:
+        """Open *url* through the policies; a redirect of an attempt goes straight on, within what is left of it."""
+        client = self._client
+        given = keywords.pop(NAME, None)
+        names = _BY_POSITION[isinstance(client, PoolManager)]
+        call = _Call(client, method, url, {**dict(zip(names, arguments, strict=False)), **keywords}, given)
+        if _calling.get() is client:
+            return call.open()
+        if not call.options.enabled:
+            return _own_urlopen(client)(method, url, *arguments, **keywords)
+        response: BaseHTTPResponse = self._guard.call(call)
+        return response
+
+
+class _Call(Exchange[BaseHTTPResponse]):
+    """A call of ``urlopen``."""
+
+    def __init__(self, client: Pool, method: str, url: str, keywords: dict[str, Any], options: object) -> None:
+        super().__init__(parse_options(options))
+        self.method: str = method.upper()
+        self._client = client
+        self._arguments = (method, url)
+        self._keywords = keywords
+        self._reads: bool = keywords.get("preload_content", True)
+
+    @property
+    def url(self) -> str:
+        client, url = self._client, self._arguments[1]
+        if isinstance(client, PoolManager):
+            return url
+        return f"{client.scheme}://{client.host}:{client.port}{url}"
+
+    def request_headers(self) -> object:
+        headers: Mapping[str, str] | None = self._keywords.get("headers")
+        if headers is None:
+            return self._client.headers
+        return headers
+
+    def body(self) -> Body:
+        return body_of(self._keywords.get("body"))
+
+    def status(self, response: BaseHTTPResponse) -> int:
+        return response.status
+
+    def open(self, **changes: Any) -> BaseHTTPResponse:
+        """Make the request, or the next one after a redirect, within what is left of the time."""
+        return _own_urlopen(self._client)(*self._arguments, **{**self._keywords, **self._limits(), **changes})
+
+    def _limits(self) -> dict[str, object]:
+        """Return the time limits of the call, cut to what is left of the time around it."""
+        left = self.time_left()
+        if left is None:
+            return {}
+        timeout = _timeout_of(self._keywords.get("timeout", _defaults(self._client, "timeout", None)))
+        wait: float = self._keywords.get("pool_timeout") or left
+        return {"timeout": cut(timeout, left), "pool_timeout": min(left, wait)}
+
+    def send(self) -> BaseHTTPResponse:
+        token = _calling.set(self._client)
+        try:
+            response = self.open(retries=self._retries(), **self._preloading())
+        finally:
+            _calling.reset(token)
+        if self._reads and response.status < _FIRST_ERROR:
+            self._read(response)
+        return response
+
+    def _retries(self) -> Retry:
+        """Return the retries of the call as they bound its redirects."""
+        default = _defaults(self._client, "retries", Retry.DEFAULT)
+        redirect: bool = self._keywords.get("redirect", True)
+        return without_retries(Retry.from_int(self._keywords.get("retries"), redirect=redirect, default=default))
+
+    def _preloading(self) -> dict[str, object]:
+        """Have the body left unread, and the connection held: the body is read within the time, or settled."""
+        if not self._reads:
+            return {}
+        return {"preload_content": False, "release_conn": False}
+
+    def _read(self, response: BaseHTTPResponse) -> None:
+        if self.time_left() is not None:
+            limit_reading(response, self.time_left)
+        try:
+            response.data  # noqa: B018 - it is read, and kept
+        except BaseException:
+            response.close()
+            raise
+
+    def settle(self, response: BaseHTTPResponse) -> None:
+        if isinstance(response, HTTPResponse):
+            settle(response, self.time_left)
+
+    def close(self, response: BaseHTTPResponse) -> None:
+        response.close()
+        response.release_conn()
+
+    def finish(self, response: BaseHTTPResponse) -> BaseHTTPResponse:
+        if self._reads:
+            self._read(response)
+        return response
+
+
+def _waits_for_ever(client: Pool) -> bool:
+    limits = _timeout_of(_defaults(client, "timeout", None))
+    return limits.total is None and limits.read_timeout is None
+
+
+def _timeout_of(given: Any) -> Timeout:
+    if isinstance(given, Timeout):
+        return given
+    return Timeout.from_float(given)
+
+
+def _own_urlopen(client: Pool) -> Callable[..., BaseHTTPResponse]:
+    """Return the method of the client's class, which what patches the class has replaced."""
+    own: Any = type(client).urlopen
+    return functools.partial(own, client)
+
+
+def _defaults(client: Pool, name: str, missing: Any) -> Any:
+    """Return what a manager or a pool has as its *retries* or *timeout*; *missing* where it has none."""
+    found: object
+    if isinstance(client, PoolManager):
+        found = client.connection_pool_kw.get(name)
+    else:
+        found = getattr(client, name)
+    if found is None:
+        return missing
+    return found
+
+
+ADAPTER: Final = Urllib3Adapter()
