@@ -2,7 +2,7 @@
 
 requests and urllib3 both keep the connection's own response, that of `http.client`, in ``_fp`` of urllib3's response.
 `DividedBody` takes its place there. So the response stays urllib3's own: it decodes, counts and releases the connection
-as it does, whoever reads it.
+as it does.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
 def settle(response: Any, time_left: TimeLeft) -> None:
     """Read up to `MAX_DRAINED` bytes of an urllib3 *response*, and give its connection back if that is all of it.
 
-    Whoever reads the response gets all of its bytes, and the error if there was one. A body that its headers say to be
+    The caller that reads the response gets all of its bytes, and the error if there was one. A body that its headers say to be
     longer is left alone.
     """
     body: Any = safe_getattr(response, "_fp")
