@@ -118,7 +118,7 @@ CONNECTIONS = [
     get("a cut body in chunks", {"/": [cut_chunks(), answer(200, LAMP)]}, 200, ["GET"] * 2, TWICE, answered=LAMP),
     get("a cut body throughout", {"/": [cut()]}, "network", ["GET"] * 3, THRICE, "attempts"),
     get("another protocol, then HTTP", {"/": [garbage, answer(200)]}, 200, ["GET"] * 2, TWICE),
-    get("closed while idle", {"/": [closes_when_idle, answer(200)]}, 200, ["GET"] * 2, times=2),
+    get("closed while idle", {"/": [closes_when_idle, answer(200)]}, 200, ["GET"] * 2, None, times=2),
 ]
 
 REDIRECTS = [

@@ -14,8 +14,7 @@ def _cases() -> list[object]:
     for driver in DRIVERS:
         for row in ROWS:
             if row.needs <= driver.features:
-                slow = row.slow or driver.name.startswith("httpx2")  # the same adapter as httpx
-                marks = [pytest.mark.slow] if slow else []
+                marks = [pytest.mark.slow] if row.slow else []
                 cases.append(pytest.param(driver, row, id=f"{driver.name}: {row.name}", marks=marks))
     return cases
 
