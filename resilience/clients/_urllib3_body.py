@@ -134,8 +134,8 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
 def settle(response: Any, time_left: TimeLeft) -> None:
     """Read up to `MAX_DRAINED` bytes of an urllib3 *response*, and give its connection back if that is all of it.
 
-    The caller that reads the response gets all of its bytes, and the error if there was one. A body that its headers say to be
-    longer is left alone.
+    The caller that reads the response gets all of its bytes, and the error if there was one. A body that its headers
+    say to be longer is left alone.
     """
     body: Any = safe_getattr(response, "_fp")
     length = safe_getattr(body, "length")

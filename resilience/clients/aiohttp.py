@@ -143,6 +143,8 @@ class _Call(AsyncExchange[ClientResponse]):
         The connection is free as soon as the end of the body is there.
         """
         content = response.content
+        if content.is_eof():
+            return
         limit = min(MAX_DRAINED, content.get_read_buffer_limits()[1])
         if (response.content_length or 0) > limit:
             return

@@ -7,7 +7,9 @@ adapter says by `Body` what it is about to send; the guard rewinds it, or makes 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from types import GeneratorType
 from typing import Final, Protocol, cast
 
 from resilience._safe_access import safe_getattr
@@ -88,9 +90,10 @@ def body_of(content: object) -> Body:
     """Return the body that *content* is: what users hand to most clients.
 
     Text, bytes, None and a list or tuple of such are in memory. A file is read again from where it stands. Anything
-    else is taken to be sent once: an iterable of the user's own may be different the second time.
+    else is taken to be sent once: an iterable of the user's own may be different the second time. A generator that
+    has not been started can still be sent.
 
-    >>> body_of(b"key=value").may_repeat(), body_of(part for part in (b"key", b"=value")).may_repeat()
+    >>> body_of(b"key=value").may_repeat(), body_of(iter((b"key", b"=value"))).may_repeat()
     (True, False)
     """
     if content is None or isinstance(content, _IN_MEMORY):
@@ -99,6 +102,9 @@ def body_of(content: object) -> Body:
         return FileBody(content)
     if isinstance(content, list | tuple) and _are_in_memory(cast("Sequence[object]", content)):
         return FIXED
+    if isinstance(content, GeneratorType):
+        generator = cast("GeneratorType[object, object, object]", content)
+        return OneTimeBody(lambda: inspect.getgeneratorstate(generator) == inspect.GEN_CREATED)
     return OneTimeBody()
 
 

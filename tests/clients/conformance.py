@@ -79,7 +79,7 @@ class Driver:
 
     name: str
     features: frozenset[str] = frozenset()
-    """What only some clients can do: cancel, http2, proxy, pool, files."""
+    """What only some clients can do: cancel, http2, proxy, pool, files; reads: they read bodies for the caller."""
     error_root: type[Exception]
     """The root of the library's exceptions."""
     waits: Callable[[], AbstractContextManager[list[float]]] | None = None

@@ -31,7 +31,7 @@ def httpx_content(kind: str, *, is_async: bool) -> dict[str, Any]:
 class HttpxDriver(Driver):
     """httpx, or a library of its kind, sync."""
 
-    features = frozenset({"proxy", "pool", "files"})
+    features = frozenset({"proxy", "pool", "files", "reads"})
 
     def __init__(self, name: str, library: Any) -> None:
         self.name = name
@@ -76,7 +76,7 @@ class HttpxDriver(Driver):
 class HttpxAsyncDriver(HttpxDriver, AsyncDriver):
     """httpx, or a library of its kind, async."""
 
-    features = frozenset({"cancel", "proxy", "pool"})
+    features = frozenset({"cancel", "proxy", "pool", "reads"})
 
     def open(self, setup: Setup) -> Any:
         return self.library.AsyncClient(**self.options(setup))
@@ -97,11 +97,17 @@ def _drivers() -> list[Driver]:
     import httpx
     import httpx2
 
+    from tests.clients import other_drivers as other
+
     return [
         HttpxDriver("httpx", httpx),
         HttpxAsyncDriver("httpx async", httpx),
         HttpxDriver("httpx2", httpx2),
         HttpxAsyncDriver("httpx2 async", httpx2),
+        other.RequestsDriver(),
+        other.Urllib3Driver(),
+        other.Urllib3PoolDriver(),
+        other.AiohttpDriver(),
     ]
 
 

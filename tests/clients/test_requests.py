@@ -32,7 +32,11 @@ class Recording(HTTPAdapter):
 
     def send(self, request: Any, *_: Any, timeout: Any = None, **__: Any) -> requests.Response:
         body = request.body
-        self.bodies.append(body.read() if hasattr(body, "read") else body)
+        if hasattr(body, "read"):
+            body = body.read()
+        elif isinstance(body, Iterator):
+            body = b"".join(body)
+        self.bodies.append(body)
         self.timeouts.append(timeout)
         response = requests.Response()
         response.status_code = self.statuses.pop(0)
