@@ -15,7 +15,7 @@ import urllib3
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
 
 from resilience.clients._error_tree import ErrorTree
-from resilience.clients._protection import Protection
+from resilience.clients._protection import Protection, protection_of
 from resilience.clients._urllib3_body import limit_reading, settle
 from resilience.clients._urllib3_limits import calls_by_itself, cut, retries_by_itself, without_retries
 from resilience.clients.adapter import Adapter, Finding
@@ -67,7 +67,7 @@ class Urllib3Adapter(Adapter[Pool]):
     def inspect(self, client: Pool) -> list[Finding]:
         findings: list[Finding] = []
         retries = _defaults(client, "retries", Retry.DEFAULT)
-        if retries_by_itself(retries):
+        if retries_by_itself(retries) and protection_of(client) is None:
             findings.append(Finding("retries", f"urllib3 retries by itself: {retries}", calls_by_itself(retries)))
         if _waits_for_ever(client):
             findings.append(Finding("time_limit", "urllib3 waits for ever where a call has no timeout="))
