@@ -199,6 +199,7 @@ class Server:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # actions send in small parts
             self.connections += 1
             connection = Connection(self, sock, self.connections)
             action = self._on_connect.pop(0) if self._on_connect else None
