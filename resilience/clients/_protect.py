@@ -16,7 +16,6 @@ from resilience.clients._protection import Protection, attach_protection, protec
 from resilience.clients.adapter import Adapter, adapter_for
 from resilience.clients.exchange import by_host
 from resilience.clients.guards import AsyncGuard, Guard
-from resilience.policies.deadline import Deadline
 from resilience.policies.idempotency import idempotency_of, unless_post
 from resilience.policies.retry import Retry
 from resilience.policies.timeout import Timeout
@@ -119,9 +118,8 @@ class _Fitting:
             adapted = copy.copy(policy)
             adapted.idempotency, adapted.leaves_posts_to_settings = idempotency_of(unless_post), False
             return adapted
-        if isinstance(policy, Timeout) and not self._is_async and policy.time_limit is not None:
+        if isinstance(policy, Timeout) and not self._is_async:
             self._protection.note(f"{policy} is kept by the client's own time limits: no thread is used")
-            return Deadline(policy.time_limit)
         return policy
 
 
