@@ -14,7 +14,7 @@ from typing import Any, Final
 from resilience._safe_access import safe_getattr
 from resilience.clients.exchange import MAX_DRAINED
 
-__all__ = ["DividedBody", "limit_reading", "settle"]
+__all__ = ["DividedBody", "lift_limit", "limit_reading", "settle"]
 
 TimeLeft = Callable[[], float | None]
 
@@ -42,7 +42,6 @@ class DividedBody:
         self._error = error
         self._time_left = time_left
         self._connection = connection
-        self._own_wait: float | None = None  # of the socket, in seconds, while it waits for less
 
     def isclosed(self) -> bool:
         """Return whether nothing is left to read."""
@@ -110,18 +109,11 @@ class DividedBody:
             return
         if left <= 0:
             raise TimeoutError("the body took too long")
-        socket: Any = safe_getattr(self._connection, "sock")
+        socket = _socket_of(self._connection, self._rest)
         if socket is not None:
             wait: float | None = socket.gettimeout()
             if wait is None or wait > left:
-                self._own_wait = self._own_wait or wait
                 socket.settimeout(max(left, _LEAST))
-
-    def lift_limit(self) -> None:
-        """Have the socket wait as long as it did at first."""
-        socket: Any = safe_getattr(self._connection, "sock")
-        if self._own_wait is not None and socket is not None:
-            socket.settimeout(self._own_wait)
 
 
 def limit_reading(response: Any, time_left: TimeLeft) -> None:
@@ -129,6 +121,15 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
     body: Any = safe_getattr(response, "_fp")
     if _is_readable(body):
         response._fp = DividedBody(body, time_left=time_left, connection=safe_getattr(response, "_connection"))
+
+
+def lift_limit(response: Any, own: float | None) -> None:
+    """Have the body of an urllib3 *response* read within the client's *own* limit for reading: the caller reads it."""
+    body: Any = safe_getattr(response, "_fp")
+    if _is_readable(body):
+        socket = _socket_of(safe_getattr(response, "_connection"), body)
+        if socket is not None:
+            socket.settimeout(own)
 
 
 def settle(response: Any, time_left: TimeLeft) -> None:
@@ -144,7 +145,6 @@ def settle(response: Any, time_left: TimeLeft) -> None:
     connection: Any = safe_getattr(response, "_connection")
     source = DividedBody(body, time_left=time_left, connection=connection)
     taken, error, ended = _taken_of(source)
-    source.lift_limit()
     response._fp = DividedBody(body, taken, error)
     if error is not None and connection is not None:
         connection.close()
@@ -166,6 +166,12 @@ def _taken_of(source: DividedBody) -> tuple[bytes, Exception | None, bool]:
     except Exception as error:
         return bytes(taken), error, False
     return bytes(taken), None, False
+
+
+def _socket_of(connection: object, body: object) -> Any:
+    """Return the socket that *body* is read from: of the connection, or of a body that has taken it over at its end."""
+    file = safe_getattr(safe_getattr(body, "fp"), "raw")
+    return safe_getattr(connection, "sock") or safe_getattr(file, "_sock")
 
 
 def _is_readable(body: object) -> bool:

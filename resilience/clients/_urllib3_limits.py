@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from urllib3 import Retry, Timeout
 
-__all__ = ["calls_by_itself", "cut", "retries_by_itself", "without_retries"]
+__all__ = ["calls_by_itself", "cut", "own_limit", "retries_by_itself", "without_retries"]
 
 _LEAST: Final = 0.001  # seconds: urllib3 takes no zero
 
@@ -60,3 +61,15 @@ def cut(limits: Timeout, left: float) -> Timeout:
     if isinstance(total, int | float):
         left = min(left, total)
     return Timeout(total=left, connect=limits._connect, read=limits._read)
+
+
+def own_limit(limits: Timeout) -> float | None:
+    """Return the seconds that a read may take by *limits*, on the socket of a connection that is made; None: for ever.
+
+    >>> own_limit(Timeout(connect=1, read=5)), own_limit(Timeout(total=2)), own_limit(Timeout(connect=1, read=None))
+    (5, 2, None)
+    """
+    read = Timeout(read=limits._read).read_timeout
+    if isinstance(limits.total, int | float):
+        return min(limits.total, math.inf if read is None else read)
+    return read

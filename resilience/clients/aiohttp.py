@@ -21,7 +21,7 @@ from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody
-from resilience.clients.call_options import NAME, parse_options
+from resilience.clients.call_options import NAME, ParsedOptions, parse_options
 from resilience.clients.exchange import MAX_DRAINED, AsyncExchange
 from resilience.clients.guards import AsyncGuard, Guard
 
@@ -58,10 +58,10 @@ class AiohttpAdapter(Adapter[ClientSession]):
 
         def request(method: str, url: Any, **keywords: Any) -> Any:
             session = cast("ClientSession", own())
-            call = _Call(session, method, url, keywords)
-            if not call.options.enabled:
+            options = _options_of(keywords)
+            if not options.enabled:
                 return type(session)._request(session, method, url, **keywords)
-            return _carried_out(guard, call)
+            return _carried_out(guard, _Call(session, method, url, keywords, options))
 
         client.__dict__["_request"] = request
         return client
@@ -81,6 +81,14 @@ class AiohttpAdapter(Adapter[ClientSession]):
         return findings
 
 
+def _options_of(keywords: dict[str, Any]) -> ParsedOptions:
+    """Return the options that a call carries in its ``trace_request_ctx``, where that is a mapping."""
+    context: object = keywords.get("trace_request_ctx")
+    if not isinstance(context, Mapping):
+        return parse_options(None)
+    return parse_options(cast("Mapping[object, object]", context).get(NAME))
+
+
 async def _carried_out(guard: AsyncGuard, call: _Call) -> Any:
     """Make the call, and close its body at the end, as aiohttp does."""
     try:
@@ -92,12 +100,10 @@ async def _carried_out(guard: AsyncGuard, call: _Call) -> Any:
 class _Call(AsyncExchange[ClientResponse]):
     """A call of ``session._request``."""
 
-    def __init__(self, session: ClientSession, method: str, url: Any, keywords: dict[str, Any]) -> None:
-        context: object = keywords.get("trace_request_ctx")
-        options: object = None
-        if isinstance(context, Mapping):
-            options = cast("Mapping[object, object]", context).get(NAME)
-        super().__init__(parse_options(options))
+    def __init__(
+        self, session: ClientSession, method: str, url: Any, keywords: dict[str, Any], options: ParsedOptions
+    ) -> None:
+        super().__init__(options)
         self.method: str = method.upper()
         self._session = session
         self._given = (method, url)

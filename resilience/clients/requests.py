@@ -19,11 +19,11 @@ from resilience._runtime.protocol import Policy
 from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, attach_protection
-from resilience.clients._urllib3_body import limit_reading, settle
-from resilience.clients._urllib3_limits import calls_by_itself, cut, retries_by_itself
+from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
+from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of
-from resilience.clients.call_options import parse_options
+from resilience.clients.call_options import ParsedOptions, parse_options
 from resilience.clients.exchange import Exchange
 from resilience.clients.guards import AsyncGuard, Guard
 
@@ -33,8 +33,8 @@ _FIRST_ERROR: Final = 400
 _NO_RETRIES: Final = Retry(0, read=False)  # as an adapter has it unless the user gives another
 _OWN_ATTRIBUTES: Final = ("send", "mount", "__attrs__")
 
-_sending: ContextVar[object] = ContextVar("resilience.clients.requests", default=None)
-"""The session whose attempt runs: its redirects belong to that attempt."""
+_running: ContextVar[_Call | None] = ContextVar("resilience.clients.requests", default=None)
+"""The call whose attempt runs: redirects of its session belong to that attempt."""
 
 
 class RequestsAdapter(Adapter[requests.Session]):
@@ -80,14 +80,13 @@ class _Sender:
     def send(self, request: Any, **keywords: Any) -> requests.Response:
         """Send *request* through the policies; a redirect of an attempt goes straight on, within what is left of it."""
         session = self._session
+        running = _running.get()
+        if running is not None and running.session is session and keywords.get("allow_redirects") is False:
+            return type(session).send(session, request, **running.limited(keywords))
         options = parse_options(None)
         if not options.enabled:
             return type(session).send(session, request, **keywords)
-        call = _Call(session, request, keywords)
-        if _sending.get() is session and keywords.get("allow_redirects") is False:
-            keywords["timeout"] = call.limited_timeout()
-            return type(session).send(session, request, **keywords)
-        response: requests.Response = self._guard.call(call)
+        response: requests.Response = self._guard.call(_Call(session, request, keywords, options))
         return response
 
     def mount(self, prefix: str, adapter: Any) -> None:
@@ -108,11 +107,13 @@ class _Sender:
 class _Call(Exchange[requests.Response]):
     """A call of ``session.send``."""
 
-    def __init__(self, session: requests.Session, request: Any, keywords: dict[str, Any]) -> None:
-        super().__init__(parse_options(None))
+    def __init__(
+        self, session: requests.Session, request: Any, keywords: dict[str, Any], options: ParsedOptions
+    ) -> None:
+        super().__init__(options)
         self.method: str = request.method
+        self.session = session
         self._request = request
-        self._session = session
         self._keywords = keywords
         self._streams: bool = keywords.get("stream", session.stream)
 
@@ -132,22 +133,18 @@ class _Call(Exchange[requests.Response]):
     def describe_failure(self, error: BaseException) -> None:
         error.__dict__.update(request=self._request, response=None)
 
-    def limited_timeout(self) -> Any:
-        """Return the time limits of the call, cut to what is left of the time around it."""
-        given = self._keywords.get("timeout")
+    def limited(self, keywords: dict[str, Any]) -> dict[str, Any]:
+        """Return the *keywords* of a request of the call, with the time limits cut to what is left of the attempt."""
         left = self.time_left()
         if left is None:
-            return given
-        if isinstance(given, Timeout):
-            return cut(given, left)
-        connect, read = _pair_of(given)
-        return cut(Timeout(connect=connect, read=read), left)
+            return keywords
+        return {**keywords, "timeout": cut(_limits_of(self._keywords), left)}
 
     def send(self) -> requests.Response:
-        session = self._session
-        keywords = {**self._keywords, "stream": True, "timeout": self.limited_timeout()}
-        token = _sending.set(session)
+        session = self.session
+        token = _running.set(self)
         try:
+            keywords = self.limited({**self._keywords, "stream": True})
             response = type(session).send(session, self._request, **keywords)
         except EmptyPoolError as error:  # requests knows of no pool that is waited for
             raise requests.ConnectionError(error, request=self._request) from error
@@ -156,19 +153,25 @@ class _Call(Exchange[requests.Response]):
                 self.settle(error.response)
             raise
         finally:
-            _sending.reset(token)
-        if not self._streams and response.status_code < _FIRST_ERROR:
-            self._read(response)
-        return response
+            _running.reset(token)
+        if response.status_code >= _FIRST_ERROR:
+            return response
+        return self.finish(response)
 
-    def _read(self, response: requests.Response) -> None:
-        if self.time_left() is not None:
+    def finish(self, response: requests.Response) -> requests.Response:
+        limited = self.time_left() is not None
+        if self._streams:
+            if limited:
+                lift_limit(response.raw, own_limit(_limits_of(self._keywords)))
+            return response
+        if limited:
             limit_reading(response.raw, self.time_left)
         try:
             response.content  # noqa: B018 - it is read, and kept
         except BaseException:
             response.close()
             raise
+        return response
 
     def settle(self, response: requests.Response) -> None:
         if isinstance(response.raw, HTTPResponse):
@@ -177,17 +180,16 @@ class _Call(Exchange[requests.Response]):
     def close(self, response: requests.Response) -> None:
         response.close()
 
-    def finish(self, response: requests.Response) -> requests.Response:
-        if not self._streams:
-            self._read(response)
-        return response
 
-
-def _pair_of(timeout: Any) -> tuple[float | None, float | None]:
-    """Return the time limits for connecting and for reading that requests makes of *timeout*."""
-    if isinstance(timeout, tuple):
-        return cast("tuple[float | None, float | None]", timeout)
-    return timeout, timeout
+def _limits_of(keywords: dict[str, Any]) -> Timeout:
+    """Return the time limits that requests makes of the ``timeout=`` of a call."""
+    given = keywords.get("timeout")
+    if isinstance(given, Timeout):
+        return given
+    connect, read = given, given
+    if isinstance(given, tuple):
+        connect, read = cast("tuple[float | None, float | None]", given)
+    return Timeout(connect=connect, read=read)
 
 
 def _without_retries(adapter: Any, prefix: str, protection: Protection) -> Any:

@@ -16,11 +16,11 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolMana
 
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, protection_of
-from resilience.clients._urllib3_body import limit_reading, settle
-from resilience.clients._urllib3_limits import calls_by_itself, cut, retries_by_itself, without_retries
+from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
+from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself, without_retries
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of
-from resilience.clients.call_options import NAME, parse_options
+from resilience.clients.call_options import NAME, ParsedOptions, parse_options
 from resilience.clients.exchange import Exchange
 from resilience.clients.guards import AsyncGuard, Guard
 
@@ -35,8 +35,8 @@ _BY_POSITION: Final[dict[bool, tuple[str, ...]]] = {
 }
 """The parameters of ``urlopen`` that may be given by position, after method and URL: of a manager, and of a pool."""
 
-_calling: ContextVar[object] = ContextVar("resilience.clients.urllib3", default=None)
-"""The manager or pool whose attempt runs: its redirects belong to that attempt."""
+_running: ContextVar[_Call | None] = ContextVar("resilience.clients.urllib3", default=None)
+"""The call whose attempt runs: redirects of its manager or pool belong to that attempt."""
 
 
 class Urllib3Adapter(Adapter[Pool]):
@@ -84,31 +84,33 @@ class _Opener:
     def urlopen(self, method: str, url: str, *arguments: Any, **keywords: Any) -> BaseHTTPResponse:
         """Open *url* through the policies; a redirect of an attempt goes straight on, within what is left of it."""
         client = self._client
-        given = keywords.pop(NAME, None)
-        names = _BY_POSITION[isinstance(client, PoolManager)]
-        call = _Call(client, method, url, {**dict(zip(names, arguments, strict=False)), **keywords}, given)
-        if _calling.get() is client:
-            return call.open()
-        if not call.options.enabled:
+        running = _running.get()
+        if running is not None and running.client is client:
+            return _own_urlopen(client)(method, url, *arguments, **running.limited(keywords))
+        options = parse_options(keywords.pop(NAME, None))
+        if not options.enabled:
             return _own_urlopen(client)(method, url, *arguments, **keywords)
-        response: BaseHTTPResponse = self._guard.call(call)
+        if arguments:
+            names = _BY_POSITION[isinstance(client, PoolManager)]
+            keywords.update(zip(names, arguments, strict=False))
+        response: BaseHTTPResponse = self._guard.call(_Call(client, method, url, keywords, options))
         return response
 
 
 class _Call(Exchange[BaseHTTPResponse]):
     """A call of ``urlopen``."""
 
-    def __init__(self, client: Pool, method: str, url: str, keywords: dict[str, Any], options: object) -> None:
-        super().__init__(parse_options(options))
+    def __init__(self, client: Pool, method: str, url: str, keywords: dict[str, Any], options: ParsedOptions) -> None:
+        super().__init__(options)
         self.method: str = method.upper()
-        self._client = client
+        self.client = client
         self._arguments = (method, url)
         self._keywords = keywords
         self._reads: bool = keywords.get("preload_content", True)
 
     @property
     def url(self) -> str:
-        client, url = self._client, self._arguments[1]
+        client, url = self.client, self._arguments[1]
         if isinstance(client, PoolManager):
             return url
         return f"{client.scheme}://{client.host}:{client.port}{url}"
@@ -116,7 +118,7 @@ class _Call(Exchange[BaseHTTPResponse]):
     def request_headers(self) -> object:
         headers: Mapping[str, str] | None = self._keywords.get("headers")
         if headers is None:
-            return self._client.headers
+            return self.client.headers
         return headers
 
     def body(self) -> Body:
@@ -125,32 +127,46 @@ class _Call(Exchange[BaseHTTPResponse]):
     def status(self, response: BaseHTTPResponse) -> int:
         return response.status
 
-    def open(self, **changes: Any) -> BaseHTTPResponse:
-        """Make the request, or the next one after a redirect, within what is left of the time."""
-        return _own_urlopen(self._client)(*self._arguments, **{**self._keywords, **self._limits(), **changes})
-
-    def _limits(self) -> dict[str, object]:
-        """Return the time limits of the call, cut to what is left of the time around it."""
+    def limited(self, keywords: dict[str, Any]) -> dict[str, Any]:
+        """Return the *keywords* of a request of the call, with the time limits cut to what is left of the attempt."""
         left = self.time_left()
         if left is None:
-            return {}
-        timeout = _timeout_of(self._keywords.get("timeout", _defaults(self._client, "timeout", None)))
+            return keywords
         wait: float = self._keywords.get("pool_timeout") or left
-        return {"timeout": cut(timeout, left), "pool_timeout": min(left, wait)}
+        return {**keywords, "timeout": cut(self._own_limits(), left), "pool_timeout": min(left, wait)}
+
+    def _own_limits(self) -> Timeout:
+        return _timeout_of(self._keywords.get("timeout", _defaults(self.client, "timeout", None)))
 
     def send(self) -> BaseHTTPResponse:
-        token = _calling.set(self._client)
+        token = _running.set(self)
         try:
-            response = self.open(retries=self._retries(), **self._preloading())
+            keywords = self.limited({**self._keywords, "retries": self._retries(), **self._preloading()})
+            response = _own_urlopen(self.client)(*self._arguments, **keywords)
         finally:
-            _calling.reset(token)
-        if self._reads and response.status < _FIRST_ERROR:
-            self._read(response)
+            _running.reset(token)
+        if response.status >= _FIRST_ERROR:
+            return response
+        return self.finish(response)
+
+    def finish(self, response: BaseHTTPResponse) -> BaseHTTPResponse:
+        limited = self.time_left() is not None
+        if not self._reads:
+            if limited:
+                lift_limit(response, own_limit(self._own_limits()))
+            return response
+        if limited:
+            limit_reading(response, self.time_left)
+        try:
+            response.data  # noqa: B018 - it is read, and kept
+        except BaseException:
+            response.close()
+            raise
         return response
 
     def _retries(self) -> Retry:
         """Return the retries of the call as they bound its redirects."""
-        default = _defaults(self._client, "retries", Retry.DEFAULT)
+        default = _defaults(self.client, "retries", Retry.DEFAULT)
         redirect: bool = self._keywords.get("redirect", True)
         return without_retries(Retry.from_int(self._keywords.get("retries"), redirect=redirect, default=default))
 
@@ -160,15 +176,6 @@ class _Call(Exchange[BaseHTTPResponse]):
             return {}
         return {"preload_content": False, "release_conn": False}
 
-    def _read(self, response: BaseHTTPResponse) -> None:
-        if self.time_left() is not None:
-            limit_reading(response, self.time_left)
-        try:
-            response.data  # noqa: B018 - it is read, and kept
-        except BaseException:
-            response.close()
-            raise
-
     def settle(self, response: BaseHTTPResponse) -> None:
         if isinstance(response, HTTPResponse):
             settle(response, self.time_left)
@@ -176,11 +183,6 @@ class _Call(Exchange[BaseHTTPResponse]):
     def close(self, response: BaseHTTPResponse) -> None:
         response.close()
         response.release_conn()
-
-    def finish(self, response: BaseHTTPResponse) -> BaseHTTPResponse:
-        if self._reads:
-            self._read(response)
-        return response
 
 
 def _waits_for_ever(client: Pool) -> bool:
