@@ -19,6 +19,7 @@ __all__ = ["DividedBody", "lift_limit", "limit_reading", "settle"]
 TimeLeft = Callable[[], float | None]
 
 _CHUNK: Final = 65_536
+_SHORT: Final = 4096  # bytes that the buffer of a connection certainly holds
 _LEAST: Final = 0.001  # seconds: a socket takes zero for "do not block"
 
 
@@ -68,6 +69,7 @@ class DividedBody:
         content = b"".join(parts)
         if amount is None:
             self.require_end(content)
+            self._rest.close()  # `read1` of Python 3.12 and older does not, and urllib3 would keep the connection
         return content
 
     def require_end(self, content: bytes | bytearray) -> None:
@@ -119,8 +121,24 @@ class DividedBody:
 def limit_reading(response: Any, time_left: TimeLeft) -> None:
     """Have the body of an urllib3 *response* read within *time_left*: each chunk may come in time, and all too late."""
     body: Any = safe_getattr(response, "_fp")
-    if _is_readable(body):
-        response._fp = DividedBody(body, time_left=time_left, connection=safe_getattr(response, "_connection"))
+    if not _is_readable(body):
+        return
+    error: Exception | None = None
+    try:
+        if _has_arrived(body):
+            return
+    except Exception as failure:  # raised where urllib3 expects it, while it reads
+        error = failure
+    connection = safe_getattr(response, "_connection")
+    response._fp = DividedBody(body, error=error, time_left=time_left, connection=connection)
+
+
+def _has_arrived(body: Any) -> bool:
+    """Return whether all of a short *body* has come with its headers, or comes with the next read of the socket."""
+    length = safe_getattr(body, "length")
+    if not isinstance(length, int) or length > _SHORT:
+        return False
+    return length == 0 or len(body.fp.peek(length)) >= length
 
 
 def lift_limit(response: Any, own: float | None) -> None:

@@ -61,7 +61,7 @@ class Urllib3Adapter(Adapter[Pool]):
         retries = _defaults(client, "retries", Retry.DEFAULT)
         if retries_by_itself(retries):
             protection.note(f"urllib3 no longer retries by itself, {retries}: these bound its redirects alone")
-        client.__dict__["urlopen"] = _Opener(client, guard).urlopen
+        client.__dict__["urlopen"] = _Opener(client, guard, retries).urlopen
         return client
 
     def inspect(self, client: Pool) -> list[Finding]:
@@ -77,9 +77,19 @@ class Urllib3Adapter(Adapter[Pool]):
 class _Opener:
     """The attribute ``urlopen`` of one protected manager or pool."""
 
-    def __init__(self, client: Pool, guard: Guard) -> None:
+    def __init__(self, client: Pool, guard: Guard, retries: Any) -> None:
         self._client = client
         self._guard = guard
+        #: The retries of a call that says nothing of them.
+        self._retries: Retry = without_retries(Retry.from_int(retries))
+
+    def _retries_of(self, keywords: dict[str, Any]) -> Retry:
+        """Return the retries of a call as they bound its redirects."""
+        given, redirect = keywords.get("retries"), keywords.get("redirect", True)
+        if given is None and redirect:
+            return self._retries
+        default = _defaults(self._client, "retries", Retry.DEFAULT)
+        return without_retries(Retry.from_int(given, redirect=redirect, default=default))
 
     def urlopen(self, method: str, url: str, *arguments: Any, **keywords: Any) -> BaseHTTPResponse:
         """Open *url* through the policies; a redirect of an attempt goes straight on, within what is left of it."""
@@ -93,6 +103,7 @@ class _Opener:
         if arguments:
             names = _BY_POSITION[isinstance(client, PoolManager)]
             keywords.update(zip(names, arguments, strict=False))
+        keywords["retries"] = self._retries_of(keywords)
         response: BaseHTTPResponse = self._guard.call(_Call(client, method, url, keywords, options))
         return response
 
@@ -141,7 +152,7 @@ class _Call(Exchange[BaseHTTPResponse]):
     def send(self) -> BaseHTTPResponse:
         token = _running.set(self)
         try:
-            keywords = self.limited({**self._keywords, "retries": self._retries(), **self._preloading()})
+            keywords = self.limited({**self._keywords, **self._preloading()})
             response = _own_urlopen(self.client)(*self._arguments, **keywords)
         finally:
             _running.reset(token)
@@ -163,12 +174,6 @@ class _Call(Exchange[BaseHTTPResponse]):
             response.close()
             raise
         return response
-
-    def _retries(self) -> Retry:
-        """Return the retries of the call as they bound its redirects."""
-        default = _defaults(self.client, "retries", Retry.DEFAULT)
-        redirect: bool = self._keywords.get("redirect", True)
-        return without_retries(Retry.from_int(self._keywords.get("retries"), redirect=redirect, default=default))
 
     def _preloading(self) -> dict[str, object]:
         """Have the body left unread, and the connection held: the body is read within the time, or settled."""
