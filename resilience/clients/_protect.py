@@ -20,7 +20,7 @@ from resilience.policies.idempotency import idempotency_of, unless_post
 from resilience.policies.retry import Retry
 from resilience.policies.timeout import Timeout
 
-__all__ = ["OnUnsupported", "protect"]
+__all__ = ["OnUnsupported", "protect", "standard_protection"]
 
 C = TypeVar("C")
 
@@ -68,6 +68,14 @@ def protect(client: C, *policies: Decorator, on_unsupported: OnUnsupported = "ra
     return protected
 
 
+def standard_protection(adapter: Adapter[Any], client: object) -> Protection:
+    """Return the protection by a standard stack of the *client*'s own, as `protect` makes it where it gets no policies.
+
+    For a client that was pickled: a circuit belongs to one process.
+    """
+    return _Fitting(adapter, client, "raise").fit(())
+
+
 class _Fitting:
     """Fits policies to a client: each as it can guard it, or left out as *on_unsupported* says."""
 
@@ -81,6 +89,7 @@ class _Fitting:
         """Return the protection by the policies that were *given*, or by the standard stack."""
         parts = given or (Standard(_unused_name(self._dependency), key=by_host),)
         self._protection.policies = tuple(self._fitted(parts))
+        self._protection.is_standard = not given
         return self._protection
 
     def _fitted(self, parts: Sequence[object]) -> Iterator[Policy]:

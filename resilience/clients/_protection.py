@@ -34,6 +34,8 @@ class Protection:
         self.target: str = target
         #: The policies, outermost first.
         self.policies: Sequence[Policy] = policies
+        #: Whether they are the standard stack, since none were given.
+        self.is_standard: bool = False
         #: What was changed: of the client, such as its own retries, or of a policy.
         self.changes: list[str] = []
         #: The policies that could not be applied, with the reason.

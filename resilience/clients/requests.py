@@ -7,6 +7,7 @@ its own attributes, and carries it along where it is pickled.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, Final, cast
 
@@ -18,6 +19,7 @@ from urllib3.exceptions import EmptyPoolError
 from resilience._runtime.protocol import Policy
 from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
+from resilience.clients._protect import standard_protection
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
 from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself
@@ -94,13 +96,18 @@ class _Sender:
         session = self._session
         type(session).mount(session, prefix, _without_retries(adapter, prefix, self._protection))
 
-    def __getstate__(self) -> tuple[requests.Session, str, tuple[Policy, ...]]:
-        return self._session, self._protection.target, tuple(self._protection.policies)
+    def __getstate__(self) -> tuple[requests.Session, Sequence[Policy] | None]:
+        if self._protection.is_standard:
+            return self._session, None
+        return self._session, tuple(self._protection.policies)
 
-    def __setstate__(self, state: tuple[requests.Session, str, tuple[Policy, ...]]) -> None:
-        self._session, target, policies = state
-        self._protection = Protection(target, policies)
-        self._guard = Guard(target, policies, ADAPTER.errors(self._session))
+    def __setstate__(self, state: tuple[requests.Session, Sequence[Policy] | None]) -> None:
+        self._session, policies = state
+        if policies is None:
+            self._protection = standard_protection(ADAPTER, self._session)
+        else:
+            self._protection = Protection(ADAPTER.target(self._session), policies)
+        self._guard = Guard(self._protection.target, self._protection.policies, ADAPTER.errors(self._session))
         attach_protection(self._session, self._protection)
 
 

@@ -79,7 +79,9 @@ class Urllib3Driver(Driver):
         return {"timeout": setup.limit, "maxsize": setup.pool, "block": True, "retries": retries}
 
     def send(self, client: Any, request: Request) -> Reply:
-        keywords = {"resilience": request.options, "preload_content": not request.streams}
+        keywords: dict[str, Any] = {"preload_content": not request.streams}
+        if request.options is not None:
+            keywords["resilience"] = request.options
         if request.headers:
             keywords["headers"] = request.headers
         response = client.request(request.method, request.url, **self.content(request.body), **keywords)
@@ -166,11 +168,14 @@ class AiohttpDriver(AsyncDriver):
         return session
 
     async def send(self, client: Any, request: Request) -> Reply:  # type: ignore[override]
-        keywords = {"headers": request.headers, "max_redirects": client.__dict__["max_redirects"]}
+        keywords = {"headers": request.headers, "max_redirects": self.redirects_of(client)}
         if request.options is not None:
             keywords["trace_request_ctx"] = {"resilience": request.options}
         async with client.request(request.method, request.url, **self.content(request.body), **keywords) as response:
             return Reply(response.status, await response.read(), response)
+
+    def redirects_of(self, client: Any) -> int:
+        return int(client.__dict__["max_redirects"])
 
     def content(self, kind: str) -> dict[str, Any]:
         made: dict[str, dict[str, Any]] = {

@@ -77,9 +77,12 @@ class HttpxRetriesAsyncDriver(_HttpxRetries, HttpxAsyncDriver):
 def _peers() -> list[Driver]:
     import httpx
 
+    from tests.clients.other_peers import OTHER_PEERS
+
     return [
         HttpxRetriesDriver("httpx-retries", httpx),
         HttpxRetriesAsyncDriver("httpx-retries async", httpx),
+        *OTHER_PEERS,
     ]
 
 

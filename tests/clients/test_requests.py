@@ -170,6 +170,14 @@ def test_a_session_carries_its_guard_where_it_is_pickled() -> None:
     assert session.get(URL).status_code == 200
 
 
+def test_the_standard_stack_is_made_anew_for_a_session_that_was_pickled() -> None:
+    session = pickle.loads(pickle.dumps(protect(requests.Session())))
+    text = str(protection_of(session))
+    assert text.startswith("deadline(10)") and "circuit_breaker('requests" in text
+    session.mount("http://", Recording(503, 200))
+    assert session.get(URL).status_code == 200
+
+
 def test_a_deep_copy_is_guarded_by_itself() -> None:
     session = protect(requests.Session(), retry_on_category(attempts=2))
     copied = copy.deepcopy(session)
