@@ -19,6 +19,7 @@ from resilience._runtime.pipeline import Decorator
 from resilience.clients import by_host
 from tests.clients.conformance import Row, Setup
 from tests.clients.http2_server import Http2Server, answer2, goaway, reset_stream
+from tests.clients.other_rows import OTHER_ROWS
 from tests.clients.server import (
     Connection,
     answer,
@@ -417,6 +418,7 @@ ROWS: list[Row] = [
     *STREAMS,
     *POOLS,
     *LIMITS,
+    *OTHER_ROWS,
     *CIRCUITS,
     *OPTIONS,
     *(dataclasses.replace(row, needs=frozenset({"cancel"})) for row in CANCELLED),
