@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.client import IncompleteRead
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from resilience._safe_access import safe_getattr
 from resilience.clients.exchange import MAX_DRAINED
@@ -127,7 +127,7 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
     try:
         if _has_arrived(body):
             return
-    except Exception as failure:  # raised where urllib3 expects it, while it reads
+    except OSError as failure:  # raised where urllib3 expects it, while it reads
         error = failure
     connection = safe_getattr(response, "_connection")
     response._fp = DividedBody(body, error=error, time_left=time_left, connection=connection)
@@ -135,10 +135,10 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
 
 def _has_arrived(body: Any) -> bool:
     """Return whether all of a short *body* has come with its headers, or comes with the next read of the socket."""
-    length = safe_getattr(body, "length")
-    if not isinstance(length, int) or length > _SHORT:
+    length, peek = safe_getattr(body, "length"), safe_getattr(safe_getattr(body, "fp"), "peek")
+    if not isinstance(length, int) or length > _SHORT or not callable(peek):
         return False
-    return length == 0 or len(body.fp.peek(length)) >= length
+    return length == 0 or len(cast("Callable[[int], bytes]", peek)(length)) >= length
 
 
 def lift_limit(response: Any, own: float | None) -> None:

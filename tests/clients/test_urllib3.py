@@ -11,6 +11,7 @@ import urllib3
 
 from resilience import CircuitOpenError, circuit_breaker, classify, deadline, retry_on_category
 from resilience.clients import inspect_client, protect, protection_of, request_options
+from resilience.clients._urllib3_body import limit_reading
 from resilience.testing import no_waits
 from tests.clients.server import Received, Server, answer, chunked, cut, redirect
 
@@ -94,6 +95,20 @@ def test_the_error_of_a_cut_body_is_the_callers() -> None:
         assert response.status == 503
         with pytest.raises(urllib3.exceptions.ProtocolError):
             response.read()
+
+
+@pytest.mark.parametrize("length", ["9", None], ids=["its length", "no length"])
+def test_a_body_that_a_recorder_plays_back_is_read_within_a_limit(length: str | None) -> None:
+    class PlayedBack(io.BytesIO):
+        """The response of `http.client` as recorders of requests imitate it."""
+
+        def isclosed(self) -> bool:
+            return self.closed
+
+    headers = {"content-length": length} if length is not None else {}
+    response = urllib3.HTTPResponse(PlayedBack(b"old brass"), headers, 200, preload_content=False)
+    limit_reading(response, lambda: 3.0)
+    assert response.data == b"old brass"
 
 
 def test_a_file_is_sent_from_where_it_stood() -> None:
