@@ -40,6 +40,7 @@ class AiohttpAdapter(Adapter[ClientSession]):
         return True
 
     def errors(self, client: ClientSession) -> ErrorTree:
+        """Return the classes that programs catch: both are `aiohttp.ClientError`, and a limit is a `TimeoutError`."""
         return ErrorTree(aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError)
 
     def dependency(self, client: ClientSession) -> str:
@@ -49,6 +50,10 @@ class AiohttpAdapter(Adapter[ClientSession]):
         return base.host_port_subcomponent or "aiohttp"
 
     def install(self, client: ClientSession, guard: Guard | AsyncGuard, protection: Protection) -> ClientSession:
+        """Replace ``_request`` in the attributes of the session itself.
+
+        The class keeps its own, which each attempt calls: so what patches the class, as mocks do, is still reached.
+        """
         assert isinstance(guard, AsyncGuard)
         if safe_getattr(client, "_retry_connection"):
             client._retry_connection = False
@@ -122,6 +127,10 @@ class _Call(AsyncExchange[ClientResponse]):
         return self._session._prepare_headers(self._keywords.get("headers"))
 
     def body(self) -> Body:
+        """Return the body, made into aiohttp's payload where it is more than bytes or text.
+
+        aiohttp would close a file at the end of the first attempt; a payload of the call's own stays open.
+        """
         data = self._keywords.get("data")
         if self._keywords.get("upload_tracker") is not None:
             return OneTimeBody()  # a tracker follows one request
@@ -140,6 +149,7 @@ class _Call(AsyncExchange[ClientResponse]):
         return response.status
 
     async def send(self) -> ClientResponse:
+        """Make one attempt, with redirects. The body of the response is the caller's."""
         session = self._session
         return await type(session)._request(session, *self._given, **self._keywords)
 

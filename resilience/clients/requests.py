@@ -49,9 +49,17 @@ class RequestsAdapter(Adapter[requests.Session]):
         return False
 
     def errors(self, client: requests.Session) -> ErrorTree:
+        """Return the classes that programs catch: a rejection is a `requests.ConnectionError`, a limit a `Timeout`.
+
+        Both are `OSError`, as all errors of requests.
+        """
         return ErrorTree(requests.ConnectionError, requests.Timeout)
 
     def install(self, client: requests.Session, guard: Guard | AsyncGuard, protection: Protection) -> requests.Session:
+        """Replace ``send`` and ``mount`` in the attributes of the session itself.
+
+        The names are added to ``__attrs__``, by which a session knows its state: so a pickled session is guarded.
+        """
         assert isinstance(guard, Guard)
         for prefix, adapter in client.adapters.items():
             client.adapters[prefix] = _without_retries(adapter, prefix, protection)
@@ -61,6 +69,7 @@ class RequestsAdapter(Adapter[requests.Session]):
         return client
 
     def inspect(self, client: requests.Session) -> list[Finding]:
+        """Return the retries and the pool of each mounted adapter. A session has no time limit of its own."""
         findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=")]
         for prefix, adapter in client.adapters.items():
             retries = safe_getattr(adapter, "max_retries")
@@ -132,6 +141,10 @@ class _Call(Exchange[requests.Response]):
         return self._request.headers
 
     def body(self) -> Body:
+        """Return the prepared body: text, bytes, a file, or what yields parts.
+
+        Forms and forms with files are bytes by now.
+        """
         return body_of(self._request.body)
 
     def status(self, response: requests.Response) -> int:
@@ -148,6 +161,7 @@ class _Call(Exchange[requests.Response]):
         return {**keywords, "timeout": cut(_limits_of(self._keywords), left)}
 
     def send(self) -> requests.Response:
+        """Make one attempt, with redirects, as a stream: the body of a failure is settled, that of a success read."""
         session = self.session
         token = _running.set(self)
         try:
@@ -166,6 +180,10 @@ class _Call(Exchange[requests.Response]):
         return self.finish(response)
 
     def finish(self, response: requests.Response) -> requests.Response:
+        """Return the response as requests would: read, unless the call streams.
+
+        A stream is read by the caller, within the limits of the call and without those of the policies.
+        """
         limited = self.time_left() is not None
         if self._streams:
             if limited:

@@ -49,6 +49,10 @@ class Urllib3Adapter(Adapter[Pool]):
         return False
 
     def errors(self, client: Pool) -> ErrorTree:
+        """Return the root of urllib3's exceptions, and its time-out.
+
+        A rejection is no `MaxRetryError`: nothing was retried.
+        """
         return ErrorTree(urllib3.exceptions.HTTPError, urllib3.exceptions.TimeoutError)
 
     def dependency(self, client: Pool) -> str:
@@ -57,6 +61,7 @@ class Urllib3Adapter(Adapter[Pool]):
         return "urllib3"
 
     def install(self, client: Pool, guard: Guard | AsyncGuard, protection: Protection) -> Pool:
+        """Replace ``urlopen`` in the attributes of the client itself: ``request`` and its variants call that."""
         assert isinstance(guard, Guard)
         retries = _defaults(client, "retries", Retry.DEFAULT)
         if retries_by_itself(retries):
@@ -65,6 +70,7 @@ class Urllib3Adapter(Adapter[Pool]):
         return client
 
     def inspect(self, client: Pool) -> list[Finding]:
+        """Return the retries that urllib3 makes, three unless it is given others, and a missing time limit."""
         findings: list[Finding] = []
         retries = _defaults(client, "retries", Retry.DEFAULT)
         if retries_by_itself(retries) and protection_of(client) is None:
@@ -150,6 +156,7 @@ class _Call(Exchange[BaseHTTPResponse]):
         return _timeout_of(self._keywords.get("timeout", _defaults(self.client, "timeout", None)))
 
     def send(self) -> BaseHTTPResponse:
+        """Make one attempt, with redirects. The body is left unread until the status is known."""
         token = _running.set(self)
         try:
             keywords = self.limited({**self._keywords, **self._preloading()})
@@ -161,6 +168,10 @@ class _Call(Exchange[BaseHTTPResponse]):
         return self.finish(response)
 
     def finish(self, response: BaseHTTPResponse) -> BaseHTTPResponse:
+        """Return the response as urllib3 would: read, unless the call has ``preload_content=False``.
+
+        What the caller reads is read within the limits of the call, and without those of the policies.
+        """
         limited = self.time_left() is not None
         if not self._reads:
             if limited:

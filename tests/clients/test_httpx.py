@@ -196,5 +196,8 @@ def test_a_file_is_sent_again_from_where_it_stood() -> None:
 
 
 def test_a_generator_is_sent_once() -> None:
-    body = body_of(part for part in (b"lamp",))
-    assert isinstance(body, OneTimeBody) and not body.may_repeat()
+    parts = (part for part in (b"brass", b"lamp"))
+    body = body_of(parts)
+    assert isinstance(body, OneTimeBody) and body.may_repeat(), "nothing of it has been sent"
+    next(parts)
+    assert not body.may_repeat()
