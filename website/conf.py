@@ -63,6 +63,8 @@ copybutton_prompt_is_regexp = True
 NAVIGATION = {
     "Policies": [
         "standard",
+        "clients",
+        "clients-conformance",
         "retry",
         "circuit-breaker",
         "timeout",

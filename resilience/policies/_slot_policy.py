@@ -10,12 +10,13 @@ keys, has of them; `SlotPolicy` takes a call through it.
 
 from __future__ import annotations
 
+import copy
 import math
 import statistics
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Hashable, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
@@ -154,6 +155,26 @@ class SlotPolicy(Policy, Generic[S]):
 
     def _title(self) -> str:
         return f"{self.kind.replace('_', ' ')} {self.name!r}"
+
+    def of(self, key: Hashable) -> Self:
+        """Return a policy for the calls of one *key*: it has the slots that these calls have here.
+
+        >>> from resilience import bulkhead
+        >>> hosts = bulkhead("the web", 2, key=lambda host: host)
+        >>> hosts.of("shelf.example").call(len, "lamp")
+        4
+        """
+        if self.key is None:
+            return self
+        one = copy.copy(self)
+        one.key = None
+        one._compartment = self._keyed.of(key)
+        one.fast_path, one.fast_path_limiter = True, one._compartment.slots
+        return one
+
+    def state_of(self, key: Hashable) -> object:
+        """Return the state of a *key*: while it is the same object, so are the slots of `of`."""
+        return self._keyed.of(key)
 
     # -- the call ------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,8 @@ follows redirects by itself, and writes each attempt down in ``retries.history``
 where there was a response. So an earlier attempt does no harm where it provably sent nothing either.
 
 `NewConnectionError`, `ConnectTimeoutError` and an `EmptyPoolError` prove that nothing was sent. A `ProtocolError`
-proves it only through the exception that it wraps. A `ResponseError` is the end of retries by status.
+proves it only through the exception that it wraps. A `ResponseError` is the end of retries by status, or of too many
+redirects.
 """
 
 from typing import cast
@@ -14,7 +15,7 @@ from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory as C
 from resilience.classification.frames import not_yet_bound, only_objects, variable
 from resilience.classification.library import ClientLibrary, PriorRequests
-from resilience.classification.tables import classes, wrapped_or
+from resilience.classification.tables import classes, first_argument, wrapped_or
 
 
 def _sent_nothing(retries: object) -> bool:
@@ -29,6 +30,13 @@ def _sent_nothing(retries: object) -> bool:
     return all(issubclass(type(error), BaseException) and never_sent(cast("BaseException", error)) for error in errors)
 
 
+def _by_cause(exc: BaseException) -> C:
+    """Return what ended the retries by responses: too many redirects, or statuses its caller had listed for retry."""
+    if first_argument(exc) == "too many redirects":
+        return C.CONFIGURATION
+    return C.SERVER_ERROR
+
+
 LIBRARY = ClientLibrary(
     {
         "HTTPError": C.UNKNOWN,
@@ -41,7 +49,7 @@ LIBRARY = ClientLibrary(
         "ProxyError": wrapped_or(C.NETWORK, "original_error"),
         "SSLError": wrapped_or(C.NETWORK),
         "MaxRetryError": wrapped_or(C.NETWORK, "reason"),
-        "ResponseError": C.SERVER_ERROR,  # statuses its caller had listed for retry
+        "ResponseError": _by_cause,
         **classes(C.CAPACITY, "EmptyPoolError FullPoolError"),  # the client's own pool, not the server
         "ClosedPoolError": C.INTERNAL,
         "HostChangedError": C.INTERNAL,
