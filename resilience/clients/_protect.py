@@ -95,7 +95,7 @@ class _Fitting:
                     self._leave_out(policy, reason)
 
     def _target_of(self, part: Decorator) -> object:
-        """Return what *part* is told to guard: a circuit without a name is called after that, others need not know."""
+        """Return the target of *part*: a circuit without a name is called after it, and no other policy asks for one."""
         if not isinstance(part, CircuitBreaker):
             return None
 
