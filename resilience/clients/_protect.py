@@ -95,7 +95,7 @@ class _Fitting:
                     self._leave_out(policy, reason)
 
     def _target_of(self, part: Decorator) -> object:
-        """Return the target of *part*: a circuit without a name is called after it, and no other policy asks for one."""
+        """Return the target of *part*: a circuit without a name is called after it; no other policy needs one."""
         if not isinstance(part, CircuitBreaker):
             return None
 
