@@ -11,7 +11,7 @@ from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
 from resilience._standard import Standard
 from resilience._validation import require_choice
-from resilience.circuits import all_circuits
+from resilience.circuits import CircuitBreaker, all_circuits
 from resilience.clients._protection import Protection, attach_protection, protection_of
 from resilience.clients.adapter import Adapter, adapter_for
 from resilience.clients.exchange import by_host
@@ -96,12 +96,22 @@ class _Fitting:
         for part in parts:
             if not isinstance(part, Decorator):
                 raise TypeError(f"protect(client, {part!r}): give policies, such as timeout(2.0), outermost first")
-            for policy in part.policies():
+            for policy in part.policies(self._target_of(part)):
                 reason = self._objection(policy)
                 if reason is None:
                     yield self._adapted(policy)
                 else:
                     self._leave_out(policy, reason)
+
+    def _target_of(self, part: Decorator) -> object:
+        """Return the target of *part*: a circuit without a name is called after it; no other policy needs one."""
+        if not isinstance(part, CircuitBreaker):
+            return None
+
+        def target() -> None: ...
+
+        target.__module__, _, target.__qualname__ = self._protection.target.partition(".")
+        return target
 
     def _objection(self, policy: Policy) -> str | None:
         """Return why *policy* cannot guard the client; None where it can."""

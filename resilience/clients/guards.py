@@ -1,6 +1,7 @@
 """The guard of a client: it takes each exchange through the policies, and hands the caller what the client would.
 
-`Guard` is for sync clients, `AsyncGuard` for async ones; a test compares the two. They make four promises:
+`Guard` is for sync clients, `AsyncGuard` for async ones; the conformance matrix holds both to the same rows. They make
+four promises:
 
 * A response with the status of an error fails the attempt (`ErrorResponse`), and reaches the caller as the response.
 * An error of a policy reaches the caller within the client's own exception tree (`ErrorTree`). An exception of the

@@ -12,13 +12,26 @@ from typing import Final
 
 from resilience.policies.stop_reason import StopReason
 
-__all__ = ["forbid_repeat", "forbidden_repeat"]
+__all__ = ["MARKS", "forbid_repeat", "forbidden_repeat"]
 
 _MARK: Final = "_resilience_forbids_repeat"
 
 
+class _Marks:
+    """Knows whether this process has marked an error yet: until then a retry looks at none."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used: bool = False
+
+
+MARKS: Final = _Marks()
+
+
 def forbid_repeat(error: BaseException, reason: StopReason) -> None:
     """Mark *error*: no retry repeats its call, for that *reason*. One without a ``__dict__`` cannot be marked."""
+    MARKS.used = True
     with contextlib.suppress(Exception):
         error.__dict__[_MARK] = reason
 

@@ -165,3 +165,9 @@ def test_a_policy_of_the_users_own_is_run() -> None:
     counting = Counting()
     protect(httpx.Client(transport=answering(200)), counting).get("http://shelf.example:81/")
     assert counting.hosts == ["shelf.example:81"]
+
+
+def test_a_circuit_without_a_name_is_called_after_the_client() -> None:
+    circuit = circuit_breaker()
+    protect(httpx.Client(), circuit)
+    assert circuit.name == "httpx.Client"
