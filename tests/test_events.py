@@ -19,6 +19,7 @@ from resilience.events import (
     CircuitShedding,
     CircuitSheddingEnded,
     Counter,
+    DeadlineIgnored,
     Event,
     FallbackFailed,
     FallbackUsed,
@@ -72,7 +73,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     ]
     others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
-    others |= {HedgeStarted, HedgeWon, HedgePaused}
+    others |= {HedgeStarted, HedgeWon, HedgePaused, DeadlineIgnored}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 
