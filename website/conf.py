@@ -63,6 +63,7 @@ copybutton_prompt_is_regexp = True
 NAVIGATION = {
     "Policies": [
         "standard",
+        "clients",
         "retry",
         "circuit-breaker",
         "timeout",

@@ -35,6 +35,7 @@ from resilience.policies._retry_config import RetryConfig
 from resilience.policies._retry_events import attempt_failed, retry_scheduled
 from resilience.policies._retry_rule import DEFAULT_BASE_DELAY, RetryRule
 from resilience.policies._retry_state import RetryState
+from resilience.policies._unrepeatable import forbidden_repeat
 from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
@@ -95,6 +96,8 @@ class RetryDecision(RetryConfig):
             return StopReason.COMMITTED
         if state.exhaustions_at_start != exhaustion_counter.count and self._is_exhausted_inside(outcome, state):
             return StopReason.NESTED
+        if (forbidden := forbidden_repeat(outcome.error)) is not None:
+            return forbidden
         if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency, call, outcome, state):
             return StopReason.NOT_IDEMPOTENT
         if REPEATED_POSTS.allowed is False and self._repeats_post(outcome, state) is not None:

@@ -26,6 +26,7 @@ class StopReason(enum.Enum):
     SUCCESS = "success", "it succeeded", False
     NOT_RETRYABLE = "not_retryable", "the last failure is not retryable", False
     NOT_IDEMPOTENT = "not_idempotent", "the call may have been executed, and is not idempotent", False
+    BODY = "body", "the body of the request cannot be sent again", False
     ATTEMPTS = "attempts", "no attempt left", True
     REVISIONS = "revisions", "no revision left", True
     NOT_REVISED = "not_revised", "revise() returned no new arguments", True

@@ -10,6 +10,7 @@ REASONS = {
     "success": ("it succeeded", False),
     "not_retryable": ("the last failure is not retryable", False),
     "not_idempotent": ("the call may have been executed, and is not idempotent", False),
+    "body": ("the body of the request cannot be sent again", False),
     "attempts": ("no attempt left", True),
     "revisions": ("no revision left", True),
     "not_revised": ("revise() returned no new arguments", True),

@@ -1,0 +1,244 @@
+"""httpx, sync and async, and clients of its kind: httpx2 has classes of its own with the same methods.
+
+The guard stands in ``client.send``, through which every call of a client goes. So one call is a request with its
+redirects and its authentication, mounts, proxies and other transports work as they do, and what instruments a transport
+sees each attempt.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, cast
+
+from resilience._deadline_context import remaining
+from resilience._safe_access import safe_getattr
+from resilience.clients._error_tree import ErrorTree
+from resilience.clients._httpx_streams import AsyncStream, SyncStream, stream_class, take, take_async
+from resilience.clients._protection import Protection
+from resilience.clients.adapter import Adapter
+from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
+from resilience.clients.call_options import NAME, parse_options
+from resilience.clients.exchange import MAX_DRAINED, AsyncExchange, BaseExchange, Exchange
+from resilience.clients.guards import AsyncGuard, Guard
+
+__all__ = ["ADAPTER", "HttpxAdapter"]
+
+_FIRST_ERROR: Final = 400
+_LEAST: Final = 0.001  # seconds: zero means "no limit" to some, and "do not block" to others
+
+
+class HttpxAdapter(Adapter[Any]):
+    """The adapter for the clients of *library*, a module with the classes of httpx."""
+
+    def __init__(self, library: str) -> None:
+        self.library: Any = importlib.import_module(library)
+        self.sync_stream: type[Any] = stream_class(SyncStream, self.library.SyncByteStream)
+        self.async_stream: type[Any] = stream_class(AsyncStream, self.library.AsyncByteStream)
+
+    def covers(self, client: object) -> bool:
+        return isinstance(client, self.library.Client | self.library.AsyncClient)
+
+    def is_async(self, client: Any) -> bool:
+        return isinstance(client, self.library.AsyncClient)
+
+    def errors(self, client: Any) -> ErrorTree:
+        return ErrorTree(self.library.TransportError, self.library.TimeoutException)
+
+    def dependency(self, client: Any) -> str:
+        return str(client.base_url.netloc, "ascii") or str(self.library.__name__)
+
+    def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        send = client.send
+        if isinstance(guard, AsyncGuard):
+            client.send = self._async_send(client, send, guard)
+        else:
+            client.send = self._sync_send(client, send, guard)
+        return client
+
+    def _sync_send(self, client: Any, send: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+        def guarded(request: Any, **keywords: Any) -> Any:
+            options = parse_options(request.extensions.get(NAME))
+            if not options.enabled:
+                return send(request, **keywords)
+            return guard.call(_SyncCall(self, client, send, request, keywords))
+
+        return guarded
+
+    def _async_send(
+        self, client: Any, send: Callable[..., Awaitable[Any]], guard: AsyncGuard
+    ) -> Callable[..., Awaitable[Any]]:
+        async def guarded(request: Any, **keywords: Any) -> Any:
+            options = parse_options(request.extensions.get(NAME))
+            if not options.enabled:
+                return await send(request, **keywords)
+            return await guard.call(_AsyncCall(self, client, send, request, keywords))
+
+        return guarded
+
+
+class _Call(BaseExchange[Any]):
+    """A call of ``client.send``."""
+
+    def __init__(self, adapter: HttpxAdapter, client: Any, send: Any, request: Any, keywords: dict[str, Any]) -> None:
+        super().__init__(parse_options(request.extensions.get(NAME)))
+        self.method: str = request.method
+        self.request: Any = request
+        self.adapter: HttpxAdapter = adapter
+        self._client = client
+        self._send = send
+        self._streams: bool = keywords.pop("stream", False)
+        self._keywords = keywords
+
+    @property
+    def url(self) -> str:
+        return str(self.request.url)
+
+    @property
+    def host(self) -> str:
+        return str(self.request.url.netloc, "ascii")
+
+    def request_headers(self) -> object:
+        return self.request.headers
+
+    def body(self) -> Body:
+        stream = self.request.stream
+        if isinstance(stream, self.adapter.library.ByteStream):
+            return FIXED
+        fields = safe_getattr(stream, "fields")
+        if isinstance(fields, list):  # of a form with files
+            files = [safe_getattr(field, "file") for field in cast("list[object]", fields)]
+            return FileBody(*(file for file in files if not isinstance(file, str | bytes | None)))
+        source = safe_getattr(stream, "_stream")
+        if source is None:  # a stream of the user's own class
+            return OneTimeBody()
+        body = body_of(source)
+        if isinstance(body, OneTimeBody):
+            return OneTimeBody(lambda: safe_getattr(stream, "_is_stream_consumed") is False)
+        return body
+
+    def status(self, response: Any) -> int:
+        return int(response.status_code)
+
+    def describe_failure(self, error: BaseException) -> None:
+        error.__dict__["_request"] = self.request
+
+    def limit_time(self) -> None:
+        """Give the request what is left of the time: of a call that is not limited it is left as it is."""
+        if self.time_left() is None:
+            return
+        limits = self.request.extensions.get("timeout")
+        if limits is None:
+            limits = self._client.timeout.as_dict()
+        if not isinstance(limits, _Limits):
+            self.request.extensions = {**self.request.extensions, "timeout": _Limits(limits)}
+
+    def reads(self, response: Any) -> bool:
+        """Whether the body is read now: that of a failure is settled, that of a stream is the caller's."""
+        return not self._streams and response.status_code < _FIRST_ERROR
+
+
+class _Limits(dict[str, float | None]):
+    """The time limits of a request, each cut to what is left of the deadline when the transport asks for it.
+
+    It asks again after each redirect, for each phase. What streams a body after the call asks where no deadline is.
+    """
+
+    def __init__(self, limits: Mapping[str, float | None]) -> None:
+        super().__init__(limits)
+        for name, limit in limits.items():
+            self[name] = _cut(limit)
+        self._uncut = dict(limits)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return _cut(self._uncut.get(name, default))
+
+
+def _cut(limit: float | None) -> float | None:
+    left = remaining()
+    if left is None:
+        return limit
+    if limit is None:
+        return max(left, _LEAST)
+    return max(min(limit, left), _LEAST)
+
+
+class _SyncCall(_Call, Exchange[Any]):
+    def send(self) -> Any:
+        self.limit_time()
+        response = self._send(self.request, stream=True, **self._keywords)
+        if self.reads(response):
+            return self._read(response)
+        return response
+
+    def _read(self, response: Any) -> Any:
+        try:
+            if self.time_left() is not None and not response.is_closed:
+                stream = response.stream
+                response.stream = self.adapter.sync_stream(self._in_time(stream), stream.close)
+            response.read()
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _in_time(self, chunks: Any) -> Iterator[bytes]:
+        """Yield *chunks* until the time has passed: each may come in time, and all of them too late."""
+        for chunk in chunks:
+            if self.time_left() == 0:
+                raise self.adapter.library.ReadTimeout("the body took too long", request=self.request)
+            yield chunk
+
+    def settle(self, response: Any) -> None:
+        if response.is_closed or _is_long(response):
+            return
+        stream = response.stream
+        response.stream = self.adapter.sync_stream(take(stream), stream.close)
+
+    def close(self, response: Any) -> None:
+        response.close()
+
+    def finish(self, response: Any) -> Any:
+        if self._streams:
+            return response
+        return self._read(response)
+
+
+class _AsyncCall(_Call, AsyncExchange[Any]):
+    async def send(self) -> Any:
+        self.limit_time()
+        response = await self._send(self.request, stream=True, **self._keywords)
+        if self.reads(response):
+            return await self._read(response)
+        return response
+
+    async def _read(self, response: Any) -> Any:
+        try:
+            await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+    async def settle(self, response: Any) -> None:
+        if response.is_closed or _is_long(response):
+            return
+        stream = response.stream
+        response.stream = self.adapter.async_stream(await take_async(stream), stream.aclose)
+
+    async def close(self, response: Any) -> None:
+        await response.aclose()
+
+    async def finish(self, response: Any) -> Any:
+        if self._streams:
+            return response
+        return await self._read(response)
+
+
+def _is_long(response: Any) -> bool:
+    """Whether the server says that the body is longer than what is read of a failure."""
+    length = response.headers.get("content-length", "")
+    return length.isdecimal() and int(length) > MAX_DRAINED
+
+
+ADAPTER: Final = HttpxAdapter("httpx")
