@@ -9,12 +9,10 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience._standard import Standard
 from resilience._validation import require_choice
 from resilience.circuits import all_circuits
 from resilience.clients._protection import Protection, attach_protection, protection_of
 from resilience.clients.adapter import Adapter, adapter_for
-from resilience.clients.exchange import by_host
 from resilience.clients.guards import AsyncGuard, Guard
 from resilience.policies.deadline import Deadline
 from resilience.policies.idempotency import idempotency_of, unless_post
@@ -75,12 +73,16 @@ class _Fitting:
     def __init__(self, adapter: Adapter[Any], client: Any, on_unsupported: OnUnsupported) -> None:
         self._on_unsupported = on_unsupported
         self._is_async: bool = adapter.is_async(client)
-        self._dependency: str = adapter.dependency(client)
+        self._adapter = adapter
+        self._client = client
         self._protection = Protection(adapter.target(client), ())
 
     def fit(self, given: Sequence[Decorator]) -> Protection:
         """Return the protection by the policies that were *given*, or by the standard stack."""
-        parts = given or (Standard(_unused_name(self._dependency), key=by_host),)
+        parts = given
+        if not given:
+            name = _unused_name(self._adapter.dependency(self._client))
+            parts = (self._adapter.standard(self._client, name),)
         self._protection.policies = tuple(self._fitted(parts))
         return self._protection
 
@@ -115,14 +117,21 @@ class _Fitting:
 
     def _adapted(self, policy: Policy) -> Policy:
         """Return *policy* as it is right for a client that knows its requests and has time limits of its own."""
-        if isinstance(policy, Retry) and policy.leaves_posts_to_settings:
+        if isinstance(policy, Retry) and self._follows_client(policy):
             adapted = copy.copy(policy)
-            adapted.idempotency, adapted.leaves_posts_to_settings = idempotency_of(unless_post), False
+            adapted.leaves_posts_to_settings = False
+            adapted.idempotency = None
+            if not self._adapter.repeats_posts(self._client):
+                adapted.idempotency = idempotency_of(unless_post)
             return adapted
         if isinstance(policy, Timeout) and not self._is_async and policy.time_limit is not None:
             self._protection.note(f"{policy} is kept by the client's own time limits: no thread is used")
             return Deadline(policy.time_limit)
         return policy
+
+    def _follows_client(self, retry: Retry) -> bool:
+        """Whether *retry* leaves open which calls may happen twice: by nothing, or by the default of `standard`."""
+        return retry.leaves_posts_to_settings or str(retry.idempotency) == unless_post.__name__
 
 
 def _unused_name(name: str) -> str:

@@ -106,7 +106,10 @@ def _add_wait(document: dict[str, Json], error: BaseException) -> None:
 
 
 def _text(error: BaseException, name: str, default: str) -> str:
-    text = safe_getattr(error, name)
-    if type(text) is str and text:
-        return safe_text(text)
-    return default
+    value = safe_getattr(error, name)
+    if not issubclass(type(value), str):
+        return default
+    text = str.__str__(value)  # of a subclass the text itself, whatever its methods do
+    if not text:
+        return default
+    return safe_text(text)
