@@ -207,9 +207,9 @@ def _get(headers: object, name: str) -> object:
 
 def _first(value: object) -> object:
     """Return the first of several values that are kept as a list, as the metadata of `grpc.aio` keep them."""
-    if type(value) is list and value:
-        return cast("list[object]", value)[0]
-    return value
+    if type(value) is not list:
+        return value
+    return next(iter(cast("list[object]", value)), None)
 
 
 def _pairs(headers: object) -> list[tuple[object, object]]:

@@ -70,7 +70,7 @@ class _AsyncDuplexExchange(_AsyncExchange):
 
 
 class _Interceptor:
-    """What the interceptors of the four kinds have in common."""
+    """The base of the interceptors of the four kinds: it takes a call through the guard."""
 
     def __init__(self, guard: AsyncGuard, peer: Peer) -> None:
         self._guard = guard

@@ -7,7 +7,7 @@ cannot be read has its default, a message is bounded, and details become plain J
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from resilience._safe_access import safe_getattr
 from resilience.categories import Severity
@@ -109,7 +109,7 @@ def _text(error: BaseException, name: str, default: str) -> str:
     value = safe_getattr(error, name)
     if not issubclass(type(value), str):
         return default
-    text = str.__str__(value)  # of a subclass the text itself, whatever its methods do
+    text = str.__str__(cast("str", value))  # of a subclass the text itself, whatever its methods do
     if not text:
         return default
     return safe_text(text)
