@@ -54,7 +54,7 @@ class PerKey(Keyed[B], Generic[B]):
 
     def policy_for(self, target: object) -> Policy:
         """Return the policy that takes the calls of *target* through the circuit of their key."""
-        return PerKeyPolicy(self._template.circuit, partial(self.of_call, key=self._key))
+        return PerKeyPolicy(self._template.circuit, partial(self.of_call, key=self._key), self._key)
 
 
 def _is_idle(breaker: HasCircuit) -> bool:
@@ -71,8 +71,15 @@ class PerKeyPolicy(Policy):
     supports_generators = True
     place: Place | None = Place.CIRCUIT_BREAKER
 
-    def __init__(self, template: CircuitBreakerPolicy, circuit_of_call: Callable[[Call], HasCircuit]) -> None:
+    def __init__(
+        self,
+        template: CircuitBreakerPolicy,
+        circuit_of_call: Callable[[Call], HasCircuit],
+        key: Callable[..., Hashable],
+    ) -> None:
         self._template = template
+        #: The function that derives the key.
+        self.key: Callable[..., Hashable] = key
         self._circuit_of_call = circuit_of_call
         self.methods: MethodSelection | None = template.methods
         self.config: CircuitBreakerConfig = template.config

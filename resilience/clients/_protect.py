@@ -14,7 +14,6 @@ from resilience.circuits import all_circuits
 from resilience.clients._protection import Protection, attach_protection, protection_of
 from resilience.clients.adapter import Adapter, adapter_for
 from resilience.clients.guards import AsyncGuard, Guard
-from resilience.policies.deadline import Deadline
 from resilience.policies.idempotency import idempotency_of, unless_post
 from resilience.policies.retry import Retry
 from resilience.policies.timeout import Timeout
@@ -124,9 +123,8 @@ class _Fitting:
             if not self._adapter.repeats_posts(self._client):
                 adapted.idempotency = idempotency_of(unless_post)
             return adapted
-        if isinstance(policy, Timeout) and not self._is_async and policy.time_limit is not None:
+        if isinstance(policy, Timeout) and not self._is_async:
             self._protection.note(f"{policy} is kept by the client's own time limits: no thread is used")
-            return Deadline(policy.time_limit)
         return policy
 
     def _follows_client(self, retry: Retry) -> bool:

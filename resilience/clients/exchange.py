@@ -10,13 +10,15 @@ An adapter writes a subclass for its client: `Exchange` for a sync one, `AsyncEx
 from __future__ import annotations
 
 import abc
+import math
 from contextvars import ContextVar
 from typing import Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from resilience._deadline_context import remaining
+from resilience._deadline_context import deadline_or_inf
 from resilience.clients.bodies import FIXED, Body
 from resilience.clients.call_options import ParsedOptions
+from resilience.clock import SYSTEM, Clock, current_clock
 
 __all__ = [
     "MAX_DRAINED",
@@ -79,6 +81,10 @@ class BaseExchange(abc.ABC, Generic[R]):
         self.failed: list[R] = []
         #: What the last attempt that failed has raised.
         self.failure: Exception | None = None
+        #: When the attempt must be over, by the clock; infinity: nothing limits it.
+        self.due: float = math.inf
+        self.clock: Clock = SYSTEM
+        self._call_due: float = math.inf
         self._body: Body | None = None
 
     @property
@@ -114,9 +120,27 @@ class BaseExchange(abc.ABC, Generic[R]):
     def describe_failure(self, error: BaseException) -> None:
         """Set what the client's own errors carry, such as their request, on an *error* that a policy has made."""
 
+    def begin_call(self, deadline: float | None) -> None:
+        """Begin the call, which has *deadline* seconds by its outermost policy."""
+        self.clock = current_clock()
+        if deadline is not None:
+            self._call_due = self.clock.now() + deadline
+
+    def begin_attempt(self, limit: float | None) -> None:
+        """Begin an attempt, which has *limit* seconds by its innermost policy.
+
+        An enclosing time limit of an async function is not looked up, which would take longer than the rest: it
+        cancels the attempt.
+        """
+        self.due = min(self._call_due, deadline_or_inf(self.clock))
+        if limit is not None:
+            self.due = min(self.due, self.clock.now() + limit)
+
     def time_left(self) -> float | None:
-        """Return the seconds that an attempt may take, by the deadlines and limits around it; None: any number."""
-        return remaining()
+        """Return the seconds that are left of the attempt, 0 or more; None: nothing limits it."""
+        if self.due == math.inf:
+            return None
+        return max(0.0, self.due - self.clock.now())
 
     @property
     def known_body(self) -> Body:

@@ -12,17 +12,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import Token
 from typing import Any, Final, cast
 
-from resilience._runtime.guard import guard
 from resilience._runtime.protocol import Policy
 from resilience.categories import ErrorCategory
 from resilience.classification._delivery import never_connected
 from resilience.clients._error_tree import ErrorTree
+from resilience.clients._stack import HostStacks, arranged, begin_limit, end_limit
 from resilience.clients.exchange import AsyncExchange, BaseExchange, ErrorResponse, Exchange, running_attempt
-from resilience.errors.base import ResilienceError
+from resilience.errors.base import DeadlineExceededError, ResilienceError
 from resilience.policies._unrepeatable import forbid_repeat
 from resilience.policies.deadline import Deadline
 from resilience.policies.retry_report import report_of
@@ -39,9 +39,14 @@ class Guard:
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
         def attempt(exchange: Exchange[Any]) -> object:
-            for response in _taken_from(exchange.failed):
-                _close(exchange, response)
-            token = _begin(exchange)
+            if exchange.failed:
+                _close(exchange, exchange.failed)
+            limit = begin_limit(stack.limit)
+            try:
+                token = _begin(exchange, target, stack.limit)
+            except BaseException:
+                end_limit(limit)
+                raise
             try:
                 response = exchange.send()
                 status = exchange.status(response)
@@ -55,11 +60,14 @@ class Guard:
                 _mark(exchange, error)
                 raise
             finally:
+                end_limit(limit)
                 _end(exchange, token)
 
+        stack = arranged(policies, is_async=False)
         self.target: str = target
         self.errors: ErrorTree = errors
-        self.guarded: Callable[[Exchange[Any]], object] = guard(_named(attempt, target), *policies)
+        self._deadline = stack.deadline
+        self._stacks = HostStacks(_named(attempt, target), stack.policies)
 
     def call(self, exchange: Exchange[Any]) -> Any:
         """Make the call: return the response for the caller, or raise the client's error, or one within its tree."""
@@ -72,20 +80,24 @@ class Guard:
             return _claim(exchange, answer)
         finally:
             error = exchange.failure = None
-            for response in _taken_from(exchange.unclaimed, exchange.failed):
-                _close(exchange, response)
+            if exchange.unclaimed or exchange.failed:
+                _close(exchange, exchange.unclaimed, exchange.failed)
 
     def _outcome(self, exchange: Exchange[Any]) -> tuple[object, Exception | None]:
         """Return the answer of the call; or None, and an error that the caller does not get as it is."""
+        exchange.begin_call(self._deadline)
+        limit = begin_limit(self._deadline)
         try:
             if exchange.options.deadline is None:
-                return self.guarded(exchange), None
+                return self._stacks.of(exchange)(exchange), None
             with Deadline(exchange.options.deadline):
-                return self.guarded(exchange), None
+                return self._stacks.of(exchange)(exchange), None
         except (ErrorResponse, ResilienceError) as error:
             if error is exchange.failure and not isinstance(error, ErrorResponse):
                 raise
             return None, error
+        finally:
+            end_limit(limit)
 
 
 class AsyncGuard:
@@ -93,9 +105,9 @@ class AsyncGuard:
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
         async def attempt(exchange: AsyncExchange[Any]) -> object:
-            for response in _taken_from(exchange.failed):
-                await _aclose(exchange, response)
-            token = _begin(exchange)
+            if exchange.failed:
+                await _aclose(exchange, exchange.failed)
+            token = _begin(exchange, target, stack.limit)
             try:
                 response = await exchange.send()
                 status = exchange.status(response)
@@ -111,9 +123,11 @@ class AsyncGuard:
             finally:
                 _end(exchange, token)
 
+        stack = arranged(policies, is_async=True)
         self.target: str = target
         self.errors: ErrorTree = errors
-        self.guarded: Callable[[AsyncExchange[Any]], Any] = guard(_named(attempt, target), *policies)
+        self._deadline = stack.deadline
+        self._stacks = HostStacks(_named(attempt, target), stack.policies)
 
     async def call(self, exchange: AsyncExchange[Any]) -> Any:
         """Make the call, as `Guard.call` does."""
@@ -126,16 +140,17 @@ class AsyncGuard:
             return _claim(exchange, answer)
         finally:
             error = exchange.failure = None
-            for response in _taken_from(exchange.unclaimed, exchange.failed):
-                await _aclose(exchange, response)
+            if exchange.unclaimed or exchange.failed:
+                await _aclose(exchange, exchange.unclaimed, exchange.failed)
 
     async def _outcome(self, exchange: AsyncExchange[Any]) -> tuple[object, Exception | None]:
         """Return the answer of the call; or None, and an error that the caller does not get as it is."""
+        exchange.begin_call(self._deadline)
         try:
             if exchange.options.deadline is None:
-                return await self.guarded(exchange), None
+                return await self._stacks.of(exchange)(exchange), None
             async with Deadline(exchange.options.deadline):
-                return await self.guarded(exchange), None
+                return await self._stacks.of(exchange)(exchange), None
         except (ErrorResponse, ResilienceError) as error:
             if error is exchange.failure and not isinstance(error, ErrorResponse):
                 raise
@@ -149,8 +164,14 @@ def _named(function: Any, target: str) -> Any:
     return function
 
 
-def _begin(exchange: BaseExchange[Any]) -> Token[int]:
-    """Begin an attempt: set the body back where it was sent before. Raises ResilienceError where it cannot be."""
+def _begin(exchange: BaseExchange[Any], target: str, limit: float | None) -> Token[int]:
+    """Begin an attempt: set the body back where it was sent before.
+
+    Raises ResilienceError where that cannot be done, and where the deadline has passed already.
+    """
+    exchange.begin_attempt(limit)
+    if exchange.time_left() == 0:
+        raise DeadlineExceededError(target)
     body = exchange.known_body
     if exchange.attempts:
         if not body.may_repeat() or (exchange.running and not body.shareable):
@@ -178,8 +199,12 @@ def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
 
 def _claim(exchange: BaseExchange[Any], answer: object) -> object:
     """Return the *answer* as the caller's: from now on the caller closes it. A failed one carries its report."""
-    for received in (exchange.unclaimed, exchange.failed):
-        received[:] = [response for response in received if response is not answer]
+    received = exchange.unclaimed
+    if received and received[-1] is answer:  # as nearly always
+        received.pop()
+        return answer
+    for responses in (received, exchange.failed):
+        responses[:] = [response for response in responses if response is not answer]
     failure = exchange.failure
     if isinstance(failure, ErrorResponse) and failure.response is answer and (report := report_of(failure)):
         with contextlib.suppress(Exception):  # a response with slots
@@ -187,25 +212,30 @@ def _claim(exchange: BaseExchange[Any], answer: object) -> object:
     return answer
 
 
-def _taken_from(*received: list[Any]) -> list[Any]:
+def _taken_from(received: Iterable[list[Any]]) -> list[Any]:
     """Return the responses of the lists, which are empty then: each is closed once."""
-    taken = [response for responses in received for response in responses]
+    taken: list[Any] = []
     for responses in received:
+        taken += responses
         responses.clear()
     return taken
 
 
-def _close(exchange: Exchange[Any], response: object) -> None:
-    with contextlib.suppress(Exception):  # a connection that is lost is closed
-        exchange.close(response)
+def _close(exchange: Exchange[Any], *received: list[Any]) -> None:
+    """Close the responses that were *received*, and that the caller does not get."""
+    for response in _taken_from(received):
+        with contextlib.suppress(Exception):  # a connection that is lost is closed
+            exchange.close(response)
 
 
-async def _aclose(exchange: AsyncExchange[Any], response: object) -> None:
-    """Close a response, in a task that is being cancelled as well: its connection would be lost to the pool."""
+async def _aclose(exchange: AsyncExchange[Any], *received: list[Any]) -> None:
+    """Close responses, in a task that is being cancelled as well: their connections would be lost to the pool."""
     import anyio
 
-    with anyio.CancelScope(shield=True), contextlib.suppress(Exception):
-        await exchange.close(response)
+    with anyio.CancelScope(shield=True):
+        for response in _taken_from(received):
+            with contextlib.suppress(Exception):
+                await exchange.close(response)
 
 
 def _for_caller(error: Exception, exchange: BaseExchange[Any], errors: ErrorTree) -> Exception:

@@ -8,17 +8,17 @@ sees each attempt.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import math
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, cast
 
-from resilience._deadline_context import remaining
 from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._httpx_streams import AsyncStream, SyncStream, stream_class, take, take_async
 from resilience.clients._protection import Protection
 from resilience.clients.adapter import Adapter
 from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
-from resilience.clients.call_options import NAME, parse_options
+from resilience.clients.call_options import NAME, ParsedOptions, parse_options
 from resilience.clients.exchange import MAX_DRAINED, AsyncExchange, BaseExchange, Exchange
 from resilience.clients.guards import AsyncGuard, Guard
 
@@ -61,7 +61,7 @@ class HttpxAdapter(Adapter[Any]):
             options = parse_options(request.extensions.get(NAME))
             if not options.enabled:
                 return send(request, **keywords)
-            return guard.call(_SyncCall(self, client, send, request, keywords))
+            return guard.call(_SyncCall(self, client, send, request, keywords, options))
 
         return guarded
 
@@ -72,7 +72,7 @@ class HttpxAdapter(Adapter[Any]):
             options = parse_options(request.extensions.get(NAME))
             if not options.enabled:
                 return await send(request, **keywords)
-            return await guard.call(_AsyncCall(self, client, send, request, keywords))
+            return await guard.call(_AsyncCall(self, client, send, request, keywords, options))
 
         return guarded
 
@@ -80,8 +80,16 @@ class HttpxAdapter(Adapter[Any]):
 class _Call(BaseExchange[Any]):
     """A call of ``client.send``."""
 
-    def __init__(self, adapter: HttpxAdapter, client: Any, send: Any, request: Any, keywords: dict[str, Any]) -> None:
-        super().__init__(parse_options(request.extensions.get(NAME)))
+    def __init__(
+        self,
+        adapter: HttpxAdapter,
+        client: Any,
+        send: Any,
+        request: Any,
+        keywords: dict[str, Any],
+        options: ParsedOptions,
+    ) -> None:
+        super().__init__(options)
         self.method: str = request.method
         self.request: Any = request
         self.adapter: HttpxAdapter = adapter
@@ -124,52 +132,52 @@ class _Call(BaseExchange[Any]):
         error.__dict__["_request"] = self.request
 
     def limit_time(self) -> None:
-        """Give the request what is left of the time: of a call that is not limited it is left as it is."""
-        if self.time_left() is None:
+        """Cut the time limits of the request to what is left; where nothing limits the call they stay as they are."""
+        if self.due == math.inf:
             return
         limits = self.request.extensions.get("timeout")
-        if limits is None:
-            limits = self._client.timeout.as_dict()
         if not isinstance(limits, _Limits):
-            self.request.extensions = {**self.request.extensions, "timeout": _Limits(limits)}
+            limits = _Limits(limits or self._client.timeout.as_dict())
+            self.request.extensions = {**self.request.extensions, "timeout": limits}
+        limits.call = self
 
-    def reads(self, response: Any) -> bool:
-        """Whether the body is read now: that of a failure is settled, that of a stream is the caller's."""
-        return not self._streams and response.status_code < _FIRST_ERROR
+    def hand_over(self, response: Any) -> Any:
+        """Return the *response* of a stream: its body is read within the client's own limits."""
+        limits = self.request.extensions.get("timeout")
+        if isinstance(limits, _Limits):
+            limits.call = None
+        return response
 
 
 class _Limits(dict[str, float | None]):
-    """The time limits of a request, each cut to what is left of the deadline when the transport asks for it.
+    """The time limits of a request, each cut to what is left of its *call* when the transport asks for it.
 
-    It asks again after each redirect, for each phase. What streams a body after the call asks where no deadline is.
+    It asks again after each redirect, for each phase.
     """
 
-    def __init__(self, limits: Mapping[str, float | None]) -> None:
-        super().__init__(limits)
-        for name, limit in limits.items():
-            self[name] = _cut(limit)
-        self._uncut = dict(limits)
+    call: _Call | None = None
+
+    def __getitem__(self, name: str) -> float | None:
+        limit: float | None = self.get(name)
+        return limit
 
     def get(self, name: str, default: Any = None) -> Any:
-        return _cut(self._uncut.get(name, default))
-
-
-def _cut(limit: float | None) -> float | None:
-    left = remaining()
-    if left is None:
+        limit = super().get(name, default)
+        if self.call is None:
+            return limit
+        left = max(self.call.due - self.call.clock.now(), _LEAST)
+        if limit is None or left < limit:
+            return left
         return limit
-    if limit is None:
-        return max(left, _LEAST)
-    return max(min(limit, left), _LEAST)
 
 
 class _SyncCall(_Call, Exchange[Any]):
     def send(self) -> Any:
         self.limit_time()
         response = self._send(self.request, stream=True, **self._keywords)
-        if self.reads(response):
-            return self._read(response)
-        return response
+        if response.status_code >= _FIRST_ERROR:
+            return response
+        return self.finish(response)
 
     def _read(self, response: Any) -> Any:
         try:
@@ -200,7 +208,7 @@ class _SyncCall(_Call, Exchange[Any]):
 
     def finish(self, response: Any) -> Any:
         if self._streams:
-            return response
+            return self.hand_over(response)
         return self._read(response)
 
 
@@ -208,9 +216,9 @@ class _AsyncCall(_Call, AsyncExchange[Any]):
     async def send(self) -> Any:
         self.limit_time()
         response = await self._send(self.request, stream=True, **self._keywords)
-        if self.reads(response):
-            return await self._read(response)
-        return response
+        if response.status_code >= _FIRST_ERROR:
+            return response
+        return await self.finish(response)
 
     async def _read(self, response: Any) -> Any:
         try:
@@ -231,7 +239,7 @@ class _AsyncCall(_Call, AsyncExchange[Any]):
 
     async def finish(self, response: Any) -> Any:
         if self._streams:
-            return response
+            return self.hand_over(response)
         return await self._read(response)
 
 

@@ -10,6 +10,7 @@ bounded, serves the newest call first once it stands, and a call that cannot be 
 
 from __future__ import annotations
 
+import copy
 import math
 import statistics
 from collections.abc import Callable, Generator, Hashable, Sequence
@@ -161,6 +162,25 @@ class Bulkhead(Policy):
 
     def _title(self) -> str:
         return f"bulkhead {self.name!r}"
+
+    def of(self, key: Hashable) -> Bulkhead:
+        """Return a bulkhead for the calls of one *key*: it has the slots that these calls have here.
+
+        >>> hosts = bulkhead("the web", 2, key=lambda host: host)
+        >>> hosts.of("shelf.example").call(len, "lamp")
+        4
+        """
+        if self.key is None:
+            return self
+        one = copy.copy(self)
+        one.key = None
+        one._compartment = self._keyed.of(key)
+        one.fast_path, one.fast_path_limiter = True, one._compartment.slots
+        return one
+
+    def state_of(self, key: Hashable) -> object:
+        """Return the state of a *key*: while it is the same object, so are the slots of `of`."""
+        return self._keyed.of(key)
 
     # -- the call ------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ def test_a_failed_attempt_to_protect_leaves_the_client_as_it_was() -> None:
 def test_the_limit_of_a_sync_client_needs_no_thread() -> None:
     protection = protection_of(protect(httpx.Client(), timeout(2)))
     assert protection is not None
-    assert [str(policy) for policy in protection.policies] == ["deadline(2)"]
+    assert [str(policy) for policy in protection.policies] == ["timeout(2)"]
     assert protection.changes == ["timeout(2) is kept by the client's own time limits: no thread is used"]
     asynchronous = protection_of(protect(httpx.AsyncClient(), timeout(2)))
     assert asynchronous is not None
