@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resilience.clients._protection import Protection, protection_of
     from resilience.clients.adapter import Adapter, Finding, register_adapter
     from resilience.clients.call_options import CallOptions
+    from resilience.clients.deadlines import SendDeadline, send_deadline
     from resilience.clients.exchange import AsyncExchange, ErrorResponse, Exchange, by_host, current_attempt
     from resilience.clients.inspection import Inspection, inspect_client
 
@@ -34,12 +35,14 @@ __all__ = [
     "Inspection",
     "OnUnsupported",
     "Protection",
+    "SendDeadline",
     "by_host",
     "current_attempt",
     "inspect_client",
     "protect",
     "protection_of",
     "register_adapter",
+    "send_deadline",
 ]
 
 attach_lazy(
@@ -55,12 +58,14 @@ attach_lazy(
         "Inspection": "inspection",
         "OnUnsupported": "_protect",
         "Protection": "_protection",
+        "SendDeadline": "deadlines",
         "by_host": "exchange",
         "current_attempt": "exchange",
         "inspect_client": "inspection",
         "protect": "_protect",
         "protection_of": "_protection",
         "register_adapter": "adapter",
+        "send_deadline": "deadlines",
     },
-    ("adapter", "bodies", "call_options", "exchange", "guards", "inspection"),
+    ("adapter", "bodies", "call_options", "deadlines", "exchange", "guards", "inspection"),
 )

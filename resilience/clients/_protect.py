@@ -13,6 +13,7 @@ from resilience._validation import require_choice
 from resilience.circuits import all_circuits
 from resilience.clients._protection import Protection, attach_protection, protection_of
 from resilience.clients.adapter import Adapter, adapter_for
+from resilience.clients.deadlines import SendDeadline
 from resilience.clients.guards import AsyncGuard, Guard
 from resilience.policies.idempotency import idempotency_of, unless_post
 from resilience.policies.retry import Retry
@@ -82,7 +83,8 @@ class _Fitting:
         if not given:
             name = _unused_name(self._adapter.dependency(self._client))
             parts = (self._adapter.standard(self._client, name),)
-        self._protection.policies = tuple(self._fitted(parts))
+        # What is left is sent where it is known for the attempt: below all others.
+        self._protection.policies = tuple(sorted(self._fitted(parts), key=_sends_deadline))
         return self._protection
 
     def _fitted(self, parts: Sequence[object]) -> Iterator[Policy]:
@@ -102,6 +104,8 @@ class _Fitting:
             return "it is for the items of generator functions"
         if not self._is_async and not policy.supports_sync:
             return f"calls of {self._protection.target} are sync, and {policy.needs_async}"
+        if isinstance(policy, SendDeadline) and not self._adapter.sends_headers(self._client):
+            return f"{self._protection.target} has no header for it; gRPC sends its deadline by itself"
         if policy.methods is not None and policy.methods.names_methods:
             return f"{policy.methods} is for a decorated class"
         return None
@@ -130,6 +134,10 @@ class _Fitting:
     def _follows_client(self, retry: Retry) -> bool:
         """Whether *retry* leaves open which calls may happen twice: by nothing, or by the default of `standard`."""
         return retry.leaves_posts_to_settings or str(retry.idempotency) == unless_post.__name__
+
+
+def _sends_deadline(policy: Policy) -> bool:
+    return isinstance(policy, SendDeadline)
 
 
 def _unused_name(name: str) -> str:

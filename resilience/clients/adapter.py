@@ -92,6 +92,10 @@ class Adapter(abc.ABC, Generic[C]):
         """Return whether the client by itself repeats a POST: a retry that says nothing of it then does so, too."""
         return False
 
+    def sends_headers(self, client: C) -> bool:
+        """Return whether exchanges have `set_header`, by which `send_deadline` tells the server what is left."""
+        return False
+
     def standard(self, client: C, name: str) -> Standard:
         """Return the stack, called *name*, of a client for which the caller gives no policies."""
         return Standard(name, key=by_host)

@@ -45,6 +45,9 @@ class HttpxAdapter(Adapter[Any]):
     def errors(self, client: Any) -> ErrorTree:
         return ErrorTree(self.library.TransportError, self.library.TimeoutException)
 
+    def sends_headers(self, client: Any) -> bool:
+        return True
+
     def dependency(self, client: Any) -> str:
         return str(client.base_url.netloc, "ascii") or str(self.library.__name__)
 
@@ -108,6 +111,9 @@ class _Call(BaseExchange[Any]):
 
     def request_headers(self) -> object:
         return self.request.headers
+
+    def set_header(self, name: str, value: str) -> None:
+        self.request.headers[name] = value
 
     def body(self) -> Body:
         stream = self.request.stream

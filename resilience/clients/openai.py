@@ -58,6 +58,9 @@ class StainlessAdapter(Adapter[Any]):
     def dependency(self, client: Any) -> str:
         return str(client.base_url.host)
 
+    def sends_headers(self, client: Any) -> bool:
+        return True
+
     def repeats_posts(self, client: Any) -> bool:
         return bool(client.max_retries)
 
@@ -175,6 +178,9 @@ class _StainlessCall(BaseExchange[Any]):
         if isinstance(headers, Mapping):
             return cast("Mapping[str, object]", headers)
         return {}
+
+    def set_header(self, name: str, value: str) -> None:
+        self._given.headers = {**cast("Mapping[str, object]", self.request_headers()), name: value}
 
     def body(self) -> Body:
         content = [safe_getattr(self._given, "content"), *_files_in(safe_getattr(self._given, "files"))]
