@@ -59,6 +59,8 @@ class Finding:
     kind: FindingKind
     text: str
     calls: int = 1
+    problem: bool = False
+    """Whether a program should do something about it. `resilience doctor` fails then."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"

@@ -87,7 +87,7 @@ class BotocoreAdapter(Adapter[Any]):
         for name in ("connect_timeout", "read_timeout"):
             limit = getattr(config, name)
             if limit is None:
-                findings.append(Finding("time_limit", f"{name}=None: no limit"))
+                findings.append(Finding("time_limit", f"{name}=None: no limit", problem=True))
             elif limit > _LONG:
                 findings.append(Finding("time_limit", f"{name} is {limit:g} s, for each attempt"))
         size = config.max_pool_connections

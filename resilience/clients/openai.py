@@ -46,7 +46,7 @@ class StainlessAdapter(Adapter[Any]):
     """The adapter for clients that Stainless has generated."""
 
     def covers(self, client: object) -> bool:
-        return all(hasattr(client, name) for name in _STRUCTURE) and _library_of(client) is not None
+        return _library_of(client) is not None and all(hasattr(client, name) for name in _STRUCTURE)
 
     def is_async(self, client: Any) -> bool:
         return any(base.__name__ == "AsyncAPIClient" for base in type(client).__mro__)
@@ -109,7 +109,7 @@ class StainlessAdapter(Adapter[Any]):
         limits = _limits(client.timeout)
         missing = [phase for phase in _PHASES if limits[phase] is None]
         if missing:
-            findings.append(Finding("time_limit", f"no time limit for {', '.join(missing)}"))
+            findings.append(Finding("time_limit", f"no time limit for {', '.join(missing)}", problem=True))
         elif max(cast("float", limits[phase]) for phase in _PHASES) > _LONG:
             text = f"a response may take {limits['read']:g} s without a byte; give timeout= or a deadline"
             findings.append(Finding("time_limit", text))
