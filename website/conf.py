@@ -64,6 +64,7 @@ NAVIGATION = {
     "Policies": [
         "standard",
         "clients",
+        "clients-conformance",
         "retry",
         "circuit-breaker",
         "timeout",

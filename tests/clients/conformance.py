@@ -43,7 +43,7 @@ BODY = b"a brass lamp and a desk lamp, " * 50
 
 
 class Setup(NamedTuple):
-    """How a client is made."""
+    """The options that a client is made with."""
 
     limit: float = 30.0
     """Its own time limit for connecting, reading and writing, in seconds."""
@@ -51,6 +51,7 @@ class Setup(NamedTuple):
     """The most connections that it may have."""
     max_redirects: int = 5
     proxy: str | None = None
+    http2: bool = False
 
 
 class Request(NamedTuple):
@@ -157,13 +158,19 @@ class Row:
     slow: bool = False
     """Whether it waits for time limits in real time."""
     server: Callable[..., Any] = Server
+    """The class of the server."""
+
+    @property
+    def is_for_any(self) -> bool:
+        """Whether it can be put to a peer: it needs neither our policies nor options of a single call."""
+        return self.policies is None and self.options is None
 
     def expected_calls(self) -> list[str]:
         return [call if " " in call else f"{call} /" for call in self.calls]
 
 
 class Observed(NamedTuple):
-    """What came of a row."""
+    """The outcome of a row."""
 
     outcome: Expected
     calls: list[str]

@@ -31,7 +31,7 @@ def httpx_content(kind: str, *, is_async: bool) -> dict[str, Any]:
 class HttpxDriver(Driver):
     """httpx, or a library of its kind, sync."""
 
-    features = frozenset({"proxy", "pool", "files"})
+    features = frozenset({"proxy", "pool", "files", "http2"})
 
     def __init__(self, name: str, library: Any) -> None:
         self.name = name
@@ -48,6 +48,8 @@ class HttpxDriver(Driver):
             "max_redirects": setup.max_redirects,
             "follow_redirects": True,
             "proxy": setup.proxy,
+            "http1": not setup.http2,
+            "http2": setup.http2,
             "trust_env": False,
             "verify": NO_CERTIFICATES,
         }
@@ -76,7 +78,7 @@ class HttpxDriver(Driver):
 class HttpxAsyncDriver(HttpxDriver, AsyncDriver):
     """httpx, or a library of its kind, async."""
 
-    features = frozenset({"cancel", "proxy", "pool"})
+    features = frozenset({"cancel", "proxy", "pool", "http2"})
 
     def open(self, setup: Setup) -> Any:
         return self.library.AsyncClient(**self.options(setup))

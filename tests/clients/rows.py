@@ -6,15 +6,19 @@ calls ``GET /``.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
 
+from h2.errors import ErrorCodes
+
 from resilience import circuit_breaker, deadline, retry_on_category, timeout
 from resilience._runtime.pipeline import Decorator
 from resilience.clients import by_host
 from tests.clients.conformance import Row, Setup
+from tests.clients.http2_server import Http2Server, answer2, goaway, reset_stream
 from tests.clients.server import (
     Connection,
     answer,
@@ -366,6 +370,33 @@ PROXIES = [
     post("a POST by way of a proxy that is refused", {}, "network", [], THRICE, address="proxied by nothing"),
 ]
 
+HTTP2 = [
+    get("HTTP/2: 503, then 200", {"/": [answer2(503), answer2(200, LAMP)]}, 200, ["GET"] * 2, TWICE, answered=LAMP),
+    post("HTTP/2: a POST that GOAWAY has not processed", {"/": [goaway, answer2(200)]}, 200, ["POST"] * 2, TWICE),
+    post(
+        "HTTP/2: a POST of a stream that is refused",
+        {"/": [reset_stream(ErrorCodes.REFUSED_STREAM), answer2(200)]},
+        200,
+        ["POST"] * 2,
+        TWICE,
+    ),
+    post(
+        "HTTP/2: a POST of a stream that is reset",
+        {"/": [reset_stream(ErrorCodes.INTERNAL_ERROR)]},
+        "network",
+        ["POST"],
+        (),
+        "not_idempotent",
+    ),
+    get(
+        "HTTP/2: a stream that is reset",
+        {"/": [reset_stream(ErrorCodes.INTERNAL_ERROR), answer2(200)]},
+        200,
+        ["GET"] * 2,
+        TWICE,
+    ),
+]
+
 ROWS: list[Row] = [
     *STATUSES,
     *CONNECTIONS,
@@ -376,6 +407,10 @@ ROWS: list[Row] = [
     *LIMITS,
     *CIRCUITS,
     *OPTIONS,
-    *(row.__class__(**{**vars(row), "needs": frozenset({"cancel"})}) for row in CANCELLED),
-    *(row.__class__(**{**vars(row), "needs": frozenset({"proxy"})}) for row in PROXIES),
+    *(dataclasses.replace(row, needs=frozenset({"cancel"})) for row in CANCELLED),
+    *(dataclasses.replace(row, needs=frozenset({"proxy"})) for row in PROXIES),
+    *(
+        dataclasses.replace(row, needs=frozenset({"http2"}), server=Http2Server, setup=Setup(http2=True))
+        for row in HTTP2
+    ),
 ]
