@@ -15,7 +15,7 @@ __all__ = ["Inspection", "inspect_client"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Inspection:
-    """The findings of one client: its class, the *calls* that one call of it may come to, and a line for each finding.
+    """The findings of one client: its class, the *calls* that one call of it may amount to, and a line for each.
 
     Its text is for people, and `resilience doctor` prints it.
     """

@@ -1,4 +1,4 @@
-"""What is left of the time goes out with each attempt, in a header of the user's choice."""
+"""`send_deadline`: each attempt sends the time that is left, in a header of the user's choice."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_nested_services_end_together(services: list[Service]):
     assert [line["service"] for line in lines] == ["front", "middle", "back"]
     begins = [line["begin"] for line in lines]
     assert begins[0] <= SECONDS
-    # Each has what the one before has left: less, but for a clock that is rounded on the way.
+    # Each has what the one before has left: less, but for a clock that is rounded.
     assert begins[1] <= begins[0] + 0.1
     assert begins[2] <= begins[1] + 0.1
     # None of them ended because its work was done, and none had time left to go on.
