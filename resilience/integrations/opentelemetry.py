@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._metric import Metric
 from resilience._undo import Undo
 from resilience._validation import require_bool
+from resilience.clients.exchange import current_attempt
 from resilience.events import Event
 from resilience.integrations._extras import missing_library
 from resilience.metrics._call_stats import CALL_STATS, CallStats
@@ -29,7 +31,13 @@ try:
 except ModuleNotFoundError as _error:
     raise missing_library(_error, "opentelemetry") from None
 
-__all__ = ["Installed", "install"]
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import Span, SpanProcessor
+
+__all__ = ["Installed", "install", "resend_counts"]
+
+_RESEND_COUNT = "http.request.resend_count"
 
 
 def install(
@@ -174,3 +182,24 @@ def _attributes(metric: Metric, labels: Iterable[str]) -> Mapping[str, str]:
 
 _instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()
 _lock = fork_safe(threading.Lock())
+
+
+def resend_counts() -> SpanProcessor:
+    """Return a span processor that numbers the attempts of protected clients: ``http.request.resend_count``.
+
+    The instrumentors of HTTP clients make a span for each request. Within a call of a client that `protect` has
+    guarded, the spans of further attempts get the attribute that OpenTelemetry's conventions have for it: 1 for the
+    second attempt. Needs the SDK, ``opentelemetry-sdk``.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> TracerProvider().add_span_processor(resend_counts())
+    """
+    from opentelemetry.sdk.trace import SpanProcessor
+
+    class ResendCounts(SpanProcessor):
+        def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+            attempt = current_attempt()
+            if attempt > 1 and span.kind is trace.SpanKind.CLIENT:
+                span.set_attribute(_RESEND_COUNT, attempt - 1)
+
+    return ResendCounts()

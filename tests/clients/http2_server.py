@@ -16,6 +16,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.exceptions
 
 from tests.clients.server import Received
 
@@ -65,7 +66,7 @@ class Http2Server:
         connection.initiate_connection()
         headers: dict[int, dict[str, str]] = {}
         bodies: dict[int, Any] = {}
-        with contextlib.suppress(OSError), contextlib.closing(sock):
+        with contextlib.suppress(OSError, h2.exceptions.ProtocolError), contextlib.closing(sock):
             sock.sendall(connection.data_to_send())
             while data := sock.recv(65_536):
                 for event in connection.receive_data(data):
