@@ -13,11 +13,16 @@ from datetime import timedelta
 from resilience._deadline_context import ActiveDeadline, DeadlineScope, deadline_or_inf
 from resilience._listeners import emit, has_listeners
 from resilience._validation import optional, parse_duration
+from resilience.categories import ErrorCategory
+from resilience.classification.classifier import classify
 from resilience.clock import current_clock
+from resilience.errors.base import DeadlineExceededError
 from resilience.events import DeadlineIgnored, TimedOut
 from resilience.integrations.deadlines.header import DeadlineHeader
 
-__all__ = ["Arrival", "active_deadline", "report_expired", "within"]
+__all__ = ["Arrival", "active_deadline", "late_errors", "report_expired", "within"]
+
+_SLACK = 0.05  # seconds: limits of clients are rounded
 
 
 class Arrival:
@@ -69,14 +74,35 @@ def active_deadline(seconds: float) -> ActiveDeadline:
 
 
 @contextmanager
-def within(due: ActiveDeadline) -> Generator[None]:
-    """Put *due* in force for the block, which may be one step of several: of a request whose body is made piecewise."""
+def within(due: ActiveDeadline, target: str) -> Generator[None]:
+    """Put *due* in force for the block, which may be one step of several: of a request whose body is made piecewise.
+
+    Errors of the block are those of `late_errors`.
+    """
     scope = DeadlineScope(due)
     try:
         try:
             scope.begin()
-            yield
+            with late_errors(due, target):
+                yield
         finally:
             scope.end()
     finally:
         scope.end()
+
+
+@contextmanager
+def late_errors(due: ActiveDeadline, target: str) -> Generator[None]:
+    """Raise `DeadlineExceededError` in place of a time-out that comes with the deadline.
+
+    A client below *target* whose time limit was cut to what is left raises its own error then, a moment before or
+    after the deadline.
+    """
+    try:
+        yield
+    except DeadlineExceededError:
+        raise
+    except Exception as error:
+        if due.moment - due.clock.now() > _SLACK or classify(error) is not ErrorCategory.TIMEOUT:
+            raise
+        raise DeadlineExceededError(target) from error

@@ -9,7 +9,7 @@ from typing import Any
 from resilience._runtime.callables import name_of
 from resilience.categories import CategoryLike
 from resilience.errors.base import DeadlineExceededError
-from resilience.integrations.deadlines._arrival import Arrival, report_expired
+from resilience.integrations.deadlines._arrival import Arrival, active_deadline, late_errors, report_expired
 from resilience.integrations.deadlines.header import DeadlineHeader
 from resilience.integrations.http._error_responder import ErrorResponder
 from resilience.integrations.http.asgi import AsgiApp, AsgiReceive, AsgiSend, send_answer
@@ -83,7 +83,8 @@ class DeadlineMiddleware:
             await send(message)
 
         try:
-            await Deadline(seconds).acall(self._app, scope, receive, watched)
+            with late_errors(active_deadline(seconds), self._target):
+                await Deadline(seconds).acall(self._app, scope, receive, watched)
         except DeadlineExceededError as error:
             if begun:
                 raise

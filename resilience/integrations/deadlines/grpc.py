@@ -18,7 +18,7 @@ import grpc.aio  # type: ignore[import-untyped, unused-ignore]
 from resilience._deadline_context import ActiveDeadline
 from resilience._runtime.callables import Kind, kind_of, name_of
 from resilience.errors.base import DeadlineExceededError
-from resilience.integrations.deadlines._arrival import Arrival, active_deadline, report_expired, within
+from resilience.integrations.deadlines._arrival import Arrival, active_deadline, late_errors, report_expired, within
 from resilience.policies.deadline import Deadline
 
 __all__ = ["AsyncDeadlineInterceptor", "DeadlineInterceptor"]
@@ -81,13 +81,13 @@ class DeadlineInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-
             if due is None:
                 return behavior(request, context)
             try:
-                with within(due):
+                with within(due, target):
                     answer = behavior(request, context)
             except DeadlineExceededError:
                 context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _PASSED)
                 raise  # not reached: `abort` raises
             if streams:
-                return _messages(iter(answer), due, context)
+                return _messages(iter(answer), due, target, context)
             return answer
 
         return handle
@@ -102,11 +102,11 @@ class DeadlineInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-
         return active_deadline(seconds)
 
 
-def _messages(answer: Iterator[Any], due: ActiveDeadline, context: _Context) -> Iterator[Any]:
+def _messages(answer: Iterator[Any], due: ActiveDeadline, target: str, context: _Context) -> Iterator[Any]:
     """Yield the messages of an *answer*, each made within the deadline."""
     try:
         while True:
-            with within(due):
+            with within(due, target):
                 message = next(answer, _END)
             if message is _END:
                 return
@@ -147,7 +147,8 @@ class AsyncDeadlineInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc
                 left = _left(seconds, target)
                 if left is None:
                     return await behavior(request, context)
-                return await Deadline(left).acall(behavior, request, context)
+                with late_errors(active_deadline(left), target):
+                    return await Deadline(left).acall(behavior, request, context)
             except DeadlineExceededError:
                 await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _PASSED)
 
@@ -185,7 +186,11 @@ async def _in_time(messages: AsyncIterator[Any], seconds: float | None, behavior
             yield message
         return
     due = active_deadline(seconds)
-    while (message := await Deadline(max(due.moment - due.clock.now(), _SOON)).acall(following)) is not _END:
+    while True:
+        with late_errors(due, name_of(behavior)):
+            message = await Deadline(max(due.moment - due.clock.now(), _SOON)).acall(following)
+        if message is _END:
+            return
         yield message
 
 

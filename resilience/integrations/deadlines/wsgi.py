@@ -60,7 +60,7 @@ class WsgiDeadlineMiddleware:
         if seconds is None:
             return self._app(environ, start_response)
         if seconds > 0:
-            limited = _Limited(self._app, seconds)
+            limited = _Limited(self._app, seconds, self._target)
             return Answer(limited, self._responder, environ, start_response, DeadlineExceededError)
         report_expired(self._target)
         error = DeadlineExceededError(self._target)
@@ -76,14 +76,15 @@ class _Limited:
     force for each.
     """
 
-    def __init__(self, app: WsgiApp, seconds: float) -> None:
+    def __init__(self, app: WsgiApp, seconds: float, target: str) -> None:
         self._app = app
+        self._target = target
         self._due = active_deadline(seconds)
         self._answer: object = None
         self._pieces: Iterator[bytes] = iter(())
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        with within(self._due):
+        with within(self._due, self._target):
             answer = self._app(environ, start_response)
             self._answer, self._pieces = answer, iter(answer)
         return self
@@ -92,11 +93,11 @@ class _Limited:
         return self
 
     def __next__(self) -> bytes:
-        with within(self._due):
+        with within(self._due, self._target):
             return next(self._pieces)
 
     def close(self) -> None:
         close: object = getattr(self._answer, "close", None)
         if callable(close):
-            with within(self._due):
+            with within(self._due, self._target):
                 close()

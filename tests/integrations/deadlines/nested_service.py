@@ -18,6 +18,7 @@ import grpc
 import httpx
 
 from resilience import remaining, retry_on_category
+from resilience.clients import protect, send_deadline
 from resilience.integrations.deadlines import DeadlineHeader, DeadlineMiddleware, WsgiDeadlineMiddleware
 from resilience.integrations.deadlines.grpc import DeadlineInterceptor
 
@@ -47,8 +48,8 @@ def front(middle: str) -> None:
 
     async def app(scope: dict[str, object], receive: object, send: object) -> None:
         with reported("front"):
-            async with httpx.AsyncClient(timeout=PATIENCE) as client:
-                await client.get(f"http://{middle}/", headers={HEADER.name: HEADER.encode(remaining())})
+            async with protect(httpx.AsyncClient(timeout=PATIENCE), send_deadline(HEADER)) as client:
+                await client.get(f"http://{middle}/")
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
 
@@ -68,11 +69,11 @@ class Quiet(WSGIRequestHandler):
 
 
 def middle(back: str) -> None:
-    channel = grpc.insecure_channel(back)
+    channel = protect(grpc.insecure_channel(back), retry_on_category(attempts=5))
 
     def app(environ: object, start_response: object) -> list[bytes]:
         with reported("middle"):
-            channel.unary_unary("/nested/Find")(b"", timeout=remaining())
+            channel.unary_unary("/nested/Find")(b"")
         start_response("200 OK", [])
         return [b"done"]
 

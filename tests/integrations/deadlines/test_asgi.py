@@ -6,9 +6,11 @@ import json
 import logging
 
 import anyio
+import httpx
 import pytest
 
 from resilience import deadline, remaining, retry_on_category, subscribe
+from resilience.clock import current_clock
 from resilience.errors import DeadlineExceededError
 from resilience.events import DeadlineIgnored, TimedOut
 from resilience.integrations.deadlines import DeadlineHeader, DeadlineMiddleware
@@ -168,6 +170,23 @@ def test_an_answer_that_has_begun_is_broken_off(backend: str):
 
     with pytest.raises(DeadlineExceededError):
         ask(backend, DeadlineMiddleware(Shop(trickle), **LIMITED), b"2000")
+
+
+def test_the_time_out_of_a_client_below_that_comes_with_the_deadline_is_504(backend: str):
+    async def work(send: object) -> None:
+        current_clock().advance(1.99)  # the client's own limit is rounded
+        raise httpx.ReadTimeout("no answer")
+
+    sent, _ = ask(backend, DeadlineMiddleware(Shop(work), **LIMITED), b"2000")
+    assert status(sent) == 504
+
+
+def test_the_time_out_of_a_client_below_that_comes_earlier_passes(backend: str):
+    async def work(send: object) -> None:
+        raise httpx.ReadTimeout("no answer")
+
+    with pytest.raises(httpx.ReadTimeout):
+        ask(backend, DeadlineMiddleware(Shop(work), **LIMITED), b"2000")
 
 
 def test_other_exceptions_pass(backend: str):

@@ -94,7 +94,8 @@ class Async:
         return asyncio.run(self.ask(service, kind, timeout, limits))
 
     async def ask(self, service: Service, kind: str, timeout: float | None, limits: dict[str, float]) -> list[bytes]:
-        server = grpc.aio.server(ThreadPoolExecutor(1), interceptors=[AsyncDeadlineInterceptor(**limits)])
+        pool = ThreadPoolExecutor(1)
+        server = grpc.aio.server(pool, interceptors=[AsyncDeadlineInterceptor(**limits)])
         server.add_generic_rpc_handlers([service.handlers(self.suffix)])
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
@@ -103,6 +104,8 @@ class Async:
                 return await ask_async(channel, kind, timeout)
         finally:
             await server.stop(None)
+            # A sync handler's thread hands its last message to the loop after the call has ended.
+            await asyncio.to_thread(pool.shutdown)
 
 
 class AsyncWithSyncHandlers(Async):

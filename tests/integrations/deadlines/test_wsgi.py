@@ -110,6 +110,16 @@ def test_the_end_of_the_deadline_below_the_handler_is_answered_with_504():
     assert json.loads(body)["category"] == "timeout"
 
 
+def test_the_time_out_of_a_client_below_that_comes_with_the_deadline_is_504():
+    def late(environ: object, start_response: object) -> list[bytes]:
+        shop.clock.advance(2)
+        raise TimeoutError
+
+    shop = Shop()
+    status, _ = ask(shop, WsgiDeadlineMiddleware(late, header=HEADER), "2000")
+    assert status == "504 Gateway Timeout"
+
+
 def test_a_guarded_call_is_not_begun_once_the_deadline_has_passed():
     calls: list[str] = []
     call = timeout(5)(calls.append)
