@@ -39,6 +39,7 @@ __all__ = [
     "ConfigurationChanged",
     "ConfigurationRejected",
     "Counter",
+    "DeadlineIgnored",
     "Event",
     "FallbackFailed",
     "FallbackUsed",
@@ -343,9 +344,30 @@ class HedgePaused(Event):
     counter=Counter("resilience.timeouts", "Calls that exceeded a time limit.", ("target",)),
 )
 class TimedOut(Event):
-    """The call took longer than *limit* seconds; the caller waits no longer."""
+    """The call took longer than *limit* seconds; the caller waits no longer.
+
+    A *limit* of 0 is that of a request whose deadline had passed when it arrived.
+    """
 
     limit: float
+
+
+@event_type(
+    "deadline.ignored",
+    Severity.INFO,
+    counter=Counter(
+        "resilience.deadlines.ignored",
+        "Requests whose header for the deadline says no time.",
+        ("target", "header"),
+    ),
+)
+class DeadlineIgnored(Event):
+    """A request brought a deadline that says no time; its *header* was ignored. The value is not shown: it may be long.
+
+    The request has the server's own limit, if any.
+    """
+
+    header: str
 
 
 @event_type(

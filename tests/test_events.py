@@ -22,6 +22,7 @@ from resilience.events import (
     ConfigurationChanged,
     ConfigurationRejected,
     Counter,
+    DeadlineIgnored,
     Event,
     FallbackFailed,
     FallbackUsed,
@@ -79,6 +80,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     others |= {HedgeStarted, HedgeWon, HedgePaused, ConfigurationChanged, ConfigurationRejected}
     others |= {CircuitSetByHand}
     others |= {LimitChanged}
+    others |= {DeadlineIgnored}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

@@ -181,7 +181,7 @@ def caseless(headers: object) -> object:
     pairs = _pairs(headers)
     if not pairs:
         return headers
-    return _Lowered({(decoded(name) or "").lower(): value for name, value in reversed(pairs)})
+    return _Lowered({(decoded(name) or "").lower(): _first(value) for name, value in reversed(pairs)})
 
 
 def _ignores_case(headers: object) -> bool:
@@ -203,6 +203,13 @@ def _get(headers: object, name: str) -> object:
         return cast("Callable[[str], object]", get)(name)
     except Exception:  # no mapping, or no headers after all
         return None
+
+
+def _first(value: object) -> object:
+    """Return the first of several values that are kept as a list, as the metadata of `grpc.aio` keep them."""
+    if type(value) is not list:
+        return value
+    return next(iter(cast("list[object]", value)), None)
 
 
 def _pairs(headers: object) -> list[tuple[object, object]]:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "circuits": ("resilience.cli.circuits", "run_circuits"),
     "codes": ("resilience.cli.codes", "run_codes"),
     "demo": ("resilience.cli.demo", "run_demo"),
+    "doctor": ("resilience.cli.doctor", "run_doctor"),
     "explain": ("resilience.cli.explain", "run_explain"),
     "lint": ("resilience.cli.lint", "run_lint"),
     "report": ("resilience.cli.report", "run_report"),

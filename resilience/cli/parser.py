@@ -30,6 +30,7 @@ examples:
   resilience explain status 503
   resilience circuits shop.main          the circuits of an application
   resilience codes shop.errors           the error codes of an application
+  resilience doctor shop.main            what its clients do by themselves
   resilience lint shop.main              mistakes in stacks of policies
   resilience check resilience.toml       what a configuration means
   resilience report traceback.txt        explain a traceback that was saved
@@ -101,6 +102,18 @@ of its class in the next.
 
 exit codes: 0 nothing wrong, 1 --check has found something or a module raised,
 2 no such module, prefix or file
+"""
+
+_DOCTOR_EXAMPLES = """\
+examples:
+  resilience doctor shop.main          all clients of a module, and those that its guarded functions use
+  resilience doctor shop.main:client   this client
+  resilience doctor shop.main:answer   the clients that this function uses, and what its retries make of theirs
+  resilience doctor shop.main --json
+
+The application is imported, which runs its modules; nothing of it is called, and nothing is sent.
+
+exit codes: 0 no problem, 1 a problem: retries that multiply, a missing time limit; 2 no such module or attribute
 """
 
 _LINT_EXAMPLES = """\
@@ -257,6 +270,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    doctor = _command(commands, "doctor", "find out what an application's clients do by themselves", _DOCTOR_EXAMPLES)
+    doctor.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
+    doctor.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     lint = _command(commands, "lint", "find mistakes in an application's stacks of policies", _LINT_EXAMPLES)
     lint.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")

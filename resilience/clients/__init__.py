@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resilience.clients._protection import Protection, protection_of
     from resilience.clients.adapter import Adapter, Finding, register_adapter
     from resilience.clients.call_options import CallOptions, request_options
+    from resilience.clients.deadlines import SendDeadline, send_deadline
     from resilience.clients.exchange import AsyncExchange, ErrorResponse, Exchange, by_host, current_attempt
     from resilience.clients.inspection import Inspection, inspect_client
 
@@ -34,6 +35,7 @@ __all__ = [
     "Inspection",
     "OnUnsupported",
     "Protection",
+    "SendDeadline",
     "by_host",
     "current_attempt",
     "inspect_client",
@@ -41,6 +43,7 @@ __all__ = [
     "protection_of",
     "register_adapter",
     "request_options",
+    "send_deadline",
 ]
 
 attach_lazy(
@@ -56,6 +59,7 @@ attach_lazy(
         "Inspection": "inspection",
         "OnUnsupported": "_protect",
         "Protection": "_protection",
+        "SendDeadline": "deadlines",
         "by_host": "exchange",
         "current_attempt": "exchange",
         "inspect_client": "inspection",
@@ -63,6 +67,7 @@ attach_lazy(
         "protection_of": "_protection",
         "register_adapter": "adapter",
         "request_options": "call_options",
+        "send_deadline": "deadlines",
     },
-    ("adapter", "bodies", "call_options", "exchange", "guards", "inspection"),
+    ("adapter", "bodies", "call_options", "deadlines", "exchange", "guards", "inspection"),
 )

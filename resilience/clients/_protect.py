@@ -9,12 +9,11 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience._standard import Standard
 from resilience._validation import require_choice
 from resilience.circuits import CircuitBreaker, all_circuits
 from resilience.clients._protection import Protection, attach_protection, protection_of
 from resilience.clients.adapter import Adapter, adapter_for
-from resilience.clients.exchange import by_host
+from resilience.clients.deadlines import SendDeadline
 from resilience.clients.guards import AsyncGuard, Guard
 from resilience.policies.idempotency import idempotency_of, unless_post
 from resilience.policies.retry import Retry
@@ -82,13 +81,15 @@ class _Fitting:
     def __init__(self, adapter: Adapter[Any], client: Any, on_unsupported: OnUnsupported) -> None:
         self._on_unsupported = on_unsupported
         self._is_async: bool = adapter.is_async(client)
-        self._dependency: str = adapter.dependency(client)
+        self._adapter = adapter
+        self._client = client
         self._protection = Protection(adapter.target(client), ())
 
     def fit(self, given: Sequence[Decorator]) -> Protection:
         """Return the protection by the policies that were *given*, or by the standard stack."""
-        parts = given or (Standard(_unused_name(self._dependency), key=by_host),)
-        self._protection.policies = tuple(self._fitted(parts))
+        parts = given or (self._adapter.standard(self._client, _unused_name(self._dependency)),)
+        # What is left is sent where it is known for the attempt: below all others.
+        self._protection.policies = tuple(sorted(self._fitted(parts), key=_sends_deadline))
         self._protection.is_standard = not given
         return self._protection
 
@@ -119,6 +120,8 @@ class _Fitting:
             return "it is for the items of generator functions"
         if not self._is_async and not policy.supports_sync:
             return f"calls of {self._protection.target} are sync, and {policy.needs_async}"
+        if isinstance(policy, SendDeadline) and not self._adapter.sends_headers(self._client):
+            return f"{self._protection.target} has no header for it; gRPC sends its deadline by itself"
         if policy.methods is not None and policy.methods.names_methods:
             return f"{policy.methods} is for a decorated class"
         return None
@@ -133,13 +136,24 @@ class _Fitting:
 
     def _adapted(self, policy: Policy) -> Policy:
         """Return *policy* as it is right for a client that knows its requests and has time limits of its own."""
-        if isinstance(policy, Retry) and policy.leaves_posts_to_settings:
+        if isinstance(policy, Retry) and self._follows_client(policy):
             adapted = copy.copy(policy)
-            adapted.idempotency, adapted.leaves_posts_to_settings = idempotency_of(unless_post), False
+            adapted.leaves_posts_to_settings = False
+            adapted.idempotency = None
+            if not self._adapter.repeats_posts(self._client):
+                adapted.idempotency = idempotency_of(unless_post)
             return adapted
         if isinstance(policy, Timeout) and not self._is_async:
             self._protection.note(f"{policy} is kept by the client's own time limits: no thread is used")
         return policy
+
+    def _follows_client(self, retry: Retry) -> bool:
+        """Whether *retry* leaves open which calls may happen twice: by nothing, or by the default of `standard`."""
+        return retry.leaves_posts_to_settings or str(retry.idempotency) == unless_post.__name__
+
+
+def _sends_deadline(policy: Policy) -> bool:
+    return isinstance(policy, SendDeadline)
 
 
 def _unused_name(name: str) -> str:

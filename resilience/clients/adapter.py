@@ -17,9 +17,11 @@ import importlib
 import importlib.util
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
+from resilience._standard import Standard
 from resilience._validation import require
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection
+from resilience.clients.exchange import by_host
 from resilience.clients.guards import AsyncGuard, Guard
 
 __all__ = ["GROUP", "Adapter", "ErrorTree", "Finding", "FindingKind", "adapter_for", "register_adapter"]
@@ -57,6 +59,8 @@ class Finding:
     kind: FindingKind
     text: str
     calls: int = 1
+    problem: bool = False
+    """Whether a program should do something about it. `resilience doctor` fails then."""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -85,6 +89,18 @@ class Adapter(abc.ABC, Generic[C]):
     def dependency(self, client: C) -> str:
         """Return the name of the standard stack, where the caller gives no policies: the host, if there is one."""
         return type(client).__module__.partition(".")[0]
+
+    def repeats_posts(self, client: C) -> bool:
+        """Return whether the client by itself repeats a POST: a retry that says nothing of it then does so, too."""
+        return False
+
+    def sends_headers(self, client: C) -> bool:
+        """Return whether exchanges have `set_header`, by which `send_deadline` tells the server what is left."""
+        return False
+
+    def standard(self, client: C, name: str) -> Standard:
+        """Return the stack, called *name*, of a client for which the caller gives no policies."""
+        return Standard(name, key=by_host)
 
     @abc.abstractmethod
     def install(self, client: C, guard: Guard | AsyncGuard, protection: Protection) -> C:

@@ -109,6 +109,10 @@ class BaseExchange(abc.ABC, Generic[R]):
     def request_headers(self) -> object:
         """Return the headers of the first request, in any form that the client has."""
 
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the request that the next attempt sends. Clients without headers raise TypeError."""
+        raise TypeError(f"{type(self).__name__} has no headers to send: {name}")
+
     def body(self) -> Body:
         """Return the body of the request, before the first attempt sends it."""
         return FIXED

@@ -16,7 +16,7 @@ from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._httpx_streams import AsyncStream, SyncStream, stream_class, take, take_async
 from resilience.clients._protection import Protection
-from resilience.clients.adapter import Adapter
+from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
 from resilience.clients.call_options import NAME, ParsedOptions, parse_options
 from resilience.clients.exchange import MAX_DRAINED, AsyncExchange, BaseExchange, Exchange
@@ -44,6 +44,14 @@ class HttpxAdapter(Adapter[Any]):
 
     def errors(self, client: Any) -> ErrorTree:
         return ErrorTree(self.library.TransportError, self.library.TimeoutException)
+
+    def sends_headers(self, client: Any) -> bool:
+        return True
+
+    def inspect(self, client: Any) -> list[Finding]:
+        from resilience.clients._httpx_findings import findings_of
+
+        return list(findings_of(client))
 
     def dependency(self, client: Any) -> str:
         return str(client.base_url.netloc, "ascii") or str(self.library.__name__)
@@ -108,6 +116,9 @@ class _Call(BaseExchange[Any]):
 
     def request_headers(self) -> object:
         return self.request.headers
+
+    def set_header(self, name: str, value: str) -> None:
+        self.request.headers[name] = value
 
     def body(self) -> Body:
         stream = self.request.stream

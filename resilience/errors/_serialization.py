@@ -7,7 +7,7 @@ cannot be read has its default, a message is bounded, and details become plain J
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from resilience._safe_access import safe_getattr
 from resilience.categories import Severity
@@ -106,7 +106,10 @@ def _add_wait(document: dict[str, Json], error: BaseException) -> None:
 
 
 def _text(error: BaseException, name: str, default: str) -> str:
-    text = safe_getattr(error, name)
-    if type(text) is str and text:
-        return safe_text(text)
-    return default
+    value = safe_getattr(error, name)
+    if not issubclass(type(value), str):
+        return default
+    text = str.__str__(cast("str", value))  # of a subclass the text itself, whatever its methods do
+    if not text:
+        return default
+    return safe_text(text)

@@ -2,6 +2,7 @@
 
     resilience.integrations.logging         events as log lines, through structlog or the standard library
     resilience.integrations.http            errors as HTTP answers and back: Starlette, Django, any ASGI or WSGI server
+    resilience.integrations.deadlines       deadlines that travel with a request: ASGI, WSGI and gRPC servers
     resilience.integrations.prometheus      metrics for prometheus_client, in one process or several
     resilience.integrations.opentelemetry   metrics and spans for OpenTelemetry
     resilience.integrations.tenacity        tenacity's waits, stops and predicates in a retry

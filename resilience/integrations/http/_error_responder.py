@@ -48,14 +48,23 @@ class ErrorResponder:
 
     def answer(self, exc: BaseException, method: object, path: object) -> tuple[int, dict[str, str], bytes]:
         """Log *exc*, and return status, headers and body of the answer to it. Never raises."""
-        requested = ""
-        if isinstance(path, str):
-            requested = path
-        instance = quote(requested[:_MAX_PATH].encode("utf-8", "replace"), safe="/:@!$&'()*+,;=~-._") or None
+        answer = self.quiet_answer(exc, path)
+        log_error(exc, method, _text(path), answer[0])
+        return answer
+
+    def quiet_answer(self, exc: BaseException, path: object) -> tuple[int, dict[str, str], bytes]:
+        """Return the same without a line in the log."""
+        instance = quote(_text(path)[:_MAX_PATH].encode("utf-8", "replace"), safe="/:@!$&'()*+,;=~-._") or None
         status, headers, body = document(exc, format=self.format, instance=instance, public=self.public)
-        log_error(exc, method, requested, status)
         content = encoded(body)
         return status, {**headers, "Content-Length": str(len(content))}, content
+
+
+def _text(path: object) -> str:
+    """Return the *path* of a request; an empty one where it is no text."""
+    if isinstance(path, str):
+        return path
+    return ""
 
 
 def encoded(body: dict[str, Json]) -> bytes:

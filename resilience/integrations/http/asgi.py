@@ -9,14 +9,16 @@ from resilience.categories import CategoryLike
 from resilience.integrations.http._error_responder import ErrorResponder, log_error
 from resilience.integrations.http.problem_details import Format
 
-__all__ = ["AsgiApp", "ProblemMiddleware"]
+__all__ = ["AsgiApp", "AsgiReceive", "AsgiSend", "ProblemMiddleware", "send_answer"]
 
 # As wide as those of the frameworks: mappings are invariant, so more precise types would reject a framework's.
 _Message: TypeAlias = MutableMapping[str, Any]
-_Receive: TypeAlias = Callable[[], Awaitable[_Message]]
-_Send: TypeAlias = Callable[[_Message], Awaitable[None]]
+AsgiReceive: TypeAlias = Callable[[], Awaitable[_Message]]
+"""The function by which an ASGI application takes the messages of a request."""
+AsgiSend: TypeAlias = Callable[[_Message], Awaitable[None]]
+"""The function by which an ASGI application sends the messages of its answer."""
 _LOGGED = "resilience.logged"
-AsgiApp: TypeAlias = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
+AsgiApp: TypeAlias = Callable[[MutableMapping[str, Any], AsgiReceive, AsgiSend], Awaitable[None]]
 """An ASGI application."""
 
 
@@ -41,7 +43,7 @@ class ProblemMiddleware:
         self._app = app
         self._responder = ErrorResponder.of(format, public)
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
         """Call the application."""
         if scope.get("type") == "lifespan":  # the server reports its exceptions
             await self._app(scope, receive, send)
@@ -65,9 +67,14 @@ class ProblemMiddleware:
                     logged.add(id(error))
                     log_error(error, method, path, None)
                 raise
-            status, headers, content = self._responder.answer(error, method, path)
+            answer = self._responder.answer(error, method, path)
         else:
             return
-        lines = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": lines})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+        await send_answer(send, method, *answer)
+
+
+async def send_answer(send: AsgiSend, method: object, status: int, headers: dict[str, str], content: bytes) -> None:
+    """Send a whole answer to a request of this *method*."""
+    lines = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})

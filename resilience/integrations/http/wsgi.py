@@ -11,7 +11,7 @@ from resilience.categories import CategoryLike
 from resilience.integrations.http._error_responder import ErrorResponder, log_error
 from resilience.integrations.http.problem_details import Format, phrase_of
 
-__all__ = ["StartResponse", "WsgiApp", "WsgiProblemMiddleware"]
+__all__ = ["Answer", "StartResponse", "WsgiApp", "WsgiProblemMiddleware"]
 
 _Failure: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 _Write: TypeAlias = Callable[[bytes], object]
@@ -57,15 +57,24 @@ class WsgiProblemMiddleware:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Call the application."""
-        return _Body(self._app, self._responder, environ, start_response)
+        return Answer(self._app, self._responder, environ, start_response)
 
 
-class _Body:
-    """The pieces of an answer. A class, since a generator that was never started does not close the application's."""
+class Answer:
+    """The pieces of an answer, where exceptions of the class *answers* are answered; others pass.
+
+    A class, since a generator that was never started does not close the application's.
+    """
 
     def __init__(
-        self, app: WsgiApp, responder: ErrorResponder, environ: dict[str, Any], start_response: StartResponse
+        self,
+        app: WsgiApp,
+        responder: ErrorResponder,
+        environ: dict[str, Any],
+        start_response: StartResponse,
+        answers: type[Exception] = Exception,
     ) -> None:
+        self._answers = answers
         # Read now: the application may change it.
         self._method: object = environ.get("REQUEST_METHOD", "GET")
         self._path = _path_of(environ)
@@ -77,7 +86,7 @@ class _Body:
         try:
             self._inner = found = app(environ, self._started)
             self._pieces = iter(found)
-        except Exception as error:
+        except answers as error:
             self._pieces = iter([self._answered(error)])
 
     def _started(self, status: str, headers: list[tuple[str, str]], exc_info: _Failure | None = None, /) -> _Write:
@@ -98,7 +107,7 @@ class _Body:
             piece = next(self._pieces)
         except StopIteration:
             raise
-        except Exception as error:
+        except self._answers as error:
             self._pieces = iter(())
             return self._answered(error)
         self._sent = self._sent or bool(piece)  # headers leave with the first byte, not before
@@ -111,7 +120,7 @@ class _Body:
             return
         try:
             close()
-        except Exception as error:
+        except self._answers as error:
             log_error(error, self._method, self._path, None)
             raise
 

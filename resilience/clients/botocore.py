@@ -1,0 +1,228 @@
+"""botocore and boto3: the genuine client, whose operations go through the policies; a resource by its client.
+
+The guard stands in ``_make_api_call``, through which every operation goes, those of paginators and waiters too: an
+attempt is one signed request with the client's own retries switched off. A failure is the client's own exception, so
+that the error code of AWS decides, such as a throttling that comes with status 400.
+"""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import urllib3
+
+from resilience._deadline_context import remaining
+from resilience._safe_access import safe_getattr
+from resilience.clients._error_tree import ErrorTree
+from resilience.clients._protection import Protection, attach_protection
+from resilience.clients.adapter import Adapter, Finding
+from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
+from resilience.clients.call_options import ParsedOptions
+from resilience.clients.exchange import Exchange
+from resilience.clients.guards import AsyncGuard, Guard
+
+__all__ = ["ADAPTER", "BotocoreAdapter"]
+
+_base: Final[Any] = importlib.import_module("botocore.client").BaseClient
+_errors: Final[Any] = importlib.import_module("botocore.exceptions")
+_ATTEMPTS: Final = {"legacy": 5, "standard": 3, "adaptive": 3}
+_LEAST: Final = 0.001  # seconds: a time limit is more than 0
+_LONG: Final = 30.0  # seconds without a byte
+
+
+class BotocoreAdapter(Adapter[Any]):
+    """The adapter for the clients of botocore, and for the resources of boto3."""
+
+    def covers(self, client: object) -> bool:
+        return isinstance(_client_of(client), _base)
+
+    def is_async(self, client: Any) -> bool:
+        return False
+
+    def errors(self, client: Any) -> ErrorTree:
+        return ErrorTree(_errors.HTTPClientError, _errors.ReadTimeoutError)
+
+    def target(self, client: Any) -> str:
+        return f"botocore.{_client_of(client).meta.service_model.service_id.hyphenize()}"
+
+    def dependency(self, client: Any) -> str:
+        return urlsplit(str(_client_of(client).meta.endpoint_url)).netloc
+
+    def repeats_posts(self, client: Any) -> bool:
+        return _own_attempts(_client_of(client)) > 1
+
+    def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        inner = _client_of(client)
+        attempts = _own_attempts(inner)
+        if attempts > 1:
+            _switch_retries_off(inner)
+            protection.note(
+                f"the client's own retries, {attempts} attempts, are switched off: the policies retry instead, and"
+                " repeat each operation as the client did"
+            )
+        call = inner._make_api_call
+        sync = cast("Guard", guard)
+
+        def guarded(operation_name: str, api_params: dict[str, Any]) -> Any:
+            return sync.call(_Operation(inner, call, operation_name, api_params))
+
+        inner._make_api_call = guarded
+        _limit_requests(inner._endpoint.http_session)
+        if inner is not client:
+            attach_protection(inner, protection)
+        return client
+
+    def inspect(self, client: Any) -> list[Finding]:
+        inner = _client_of(client)
+        config = inner.meta.config
+        findings: list[Finding] = []
+        attempts = _own_attempts(inner)
+        if attempts > 1:
+            mode = config.retries["mode"]
+            findings.append(Finding("retries", f"the client retries by itself, {mode}: {attempts} attempts", attempts))
+        for name in ("connect_timeout", "read_timeout"):
+            limit = getattr(config, name)
+            if limit is None:
+                findings.append(Finding("time_limit", f"{name}=None: no limit", problem=True))
+            elif limit > _LONG:
+                findings.append(Finding("time_limit", f"{name} is {limit:g} s, for each attempt"))
+        size = config.max_pool_connections
+        findings.append(Finding("pool", f"{size} connections; a further call opens one that is not kept"))
+        return findings
+
+
+def _client_of(client: object) -> Any:
+    """Return the client of a resource; a client itself."""
+    if isinstance(client, _base):
+        return client
+    return safe_getattr(safe_getattr(client, "meta"), "client")
+
+
+def _own_attempts(client: Any) -> int:
+    """Return the attempts that *client* makes by itself for one operation."""
+    config: Mapping[str, Any] = client.meta.config.retries or {}
+    given = config.get("total_max_attempts")
+    if given is not None:
+        return int(given)
+    return _ATTEMPTS.get(str(config.get("mode")), 1)
+
+
+def _switch_retries_off(client: Any) -> None:
+    """Take out the handler that decides whether a request is sent again; those that follow a bucket's region stay."""
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+    client.meta.config.retries = {**(client.meta.config.retries or {}), "total_max_attempts": 1}
+
+
+def _limit_requests(session: Any) -> None:
+    """Have each request of *session* end within what is left of the time: its own limits are those of its pools."""
+    manager_for: Any = safe_getattr(session, "_get_connection_manager")
+    if callable(manager_for):
+
+        def limited(*given: Any) -> _Pools:
+            return _Pools(manager_for(*given), session._timeout)
+
+        session._get_connection_manager = limited
+
+
+class _Pools:
+    """The pools of connections of a *manager*, of which each request is limited by *limits* and by the time left."""
+
+    def __init__(self, manager: Any, limits: Any) -> None:
+        self._manager = manager
+        self._limits = limits
+
+    def connection_from_url(self, url: str) -> Any:
+        pool = self._manager.connection_from_url(url)
+        left = remaining()
+        if left is None:
+            return pool
+        return _LimitedPool(pool, self._limits, max(left, _LEAST))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._manager, name)
+
+
+class _LimitedPool:
+    """A pool whose requests have what is *left* of the time at most, beside their own *limits*."""
+
+    def __init__(self, pool: Any, limits: Any, left: float) -> None:
+        self._pool = pool
+        self._limits = limits
+        self._left = left
+
+    def urlopen(self, *given: Any, **named: Any) -> Any:
+        limits = named.pop("timeout", self._limits)
+        return self._pool.urlopen(*given, timeout=_cut(limits, self._left), **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+
+def _cut(limits: Any, left: float) -> Any:
+    """Return *limits*, a number or an object of urllib3, none of them longer than what is *left*."""
+    own = [safe_getattr(limits, "connect_timeout"), safe_getattr(limits, "read_timeout")]
+    if isinstance(limits, int | float):
+        own = [limits, limits]
+    connect, read = (min(limit, left) if isinstance(limit, int | float) else left for limit in own)
+    return urllib3.Timeout(connect=connect, read=read)
+
+
+class _Operation(Exchange[Any]):
+    """A call of an operation: an attempt returns its parsed response, or raises the client's error."""
+
+    def __init__(self, client: Any, call: Callable[..., Any], name: str, params: dict[str, Any]) -> None:
+        super().__init__(ParsedOptions())
+        model = client.meta.service_model.operation_model(name)
+        self.method: str = str(model.http.get("method", "POST")).upper()
+        self._call = call
+        self._endpoint = str(client.meta.endpoint_url)
+        self._name = name
+        # Made once: the service knows a request that is sent again by its token.
+        tokens = {member: str(uuid.uuid4()) for member in model.idempotent_members if member not in params}
+        self._params: dict[str, Any] = {**params, **tokens}
+
+    @property
+    def url(self) -> str:
+        return f"{self._endpoint}/{self._name}"
+
+    def request_headers(self) -> object:
+        return {}
+
+    def body(self) -> Body:
+        """Return the body that the parameters are: each of them may be a file."""
+        bodies = {name: body_of(value) for name, value in self._params.items() if not isinstance(value, _PLAIN)}
+        if any(isinstance(body, OneTimeBody) for body in bodies.values()):
+            return OneTimeBody()
+        files = [self._params[name] for name, body in bodies.items() if isinstance(body, FileBody)]
+        return FileBody(*files) if files else FIXED
+
+    def send(self) -> Any:
+        return self._call(self._name, dict(self._params))
+
+    def status(self, response: Any) -> int:
+        return 200  # the client raises the error of any other
+
+    def settle(self, response: Any) -> None: ...
+
+    def close(self, response: Any) -> None:
+        for body in _streams_in(response):
+            body.close()
+
+    def describe_failure(self, error: BaseException) -> None:
+        error.__dict__.update(kwargs={}, request=None, response=None)
+
+
+_PLAIN: Final = (str, bytes, bytearray, int, float, bool, dict, list, tuple, type(None))
+
+
+def _streams_in(response: Any) -> Iterator[Any]:
+    if isinstance(response, dict):
+        yield from (value for value in cast("dict[str, Any]", response).values() if hasattr(value, "iter_chunks"))
+
+
+ADAPTER: Final = BotocoreAdapter()
