@@ -73,6 +73,7 @@ NAVIGATION = {
         "hedge",
         "fallback",
         "pipeline",
+        "transactions",
     ],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending", "lint"],
