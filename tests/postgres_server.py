@@ -1,7 +1,7 @@
 """A real PostgreSQL server in a temporary directory, which tests start, stop, pause and kill.
 
 Debian's package puts the server into `/usr/lib/postgresql`. It refuses to run as root, so for root it runs as the user
-`postgres`, which the package makes. Clients come over a unix socket: no port is chosen, and none can be taken meanwhile.
+`postgres`, which the package makes. Clients come over a unix socket: no port is chosen, and none can be taken.
 """
 
 from __future__ import annotations
