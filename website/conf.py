@@ -81,10 +81,10 @@ NAVIGATION = {
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],
-    "Example": ["shop"],
+    "Examples": ["recipes", "shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
-ELSEWHERE = {"../examples/policies": "reference/examples.md"}
+ELSEWHERE = {"../examples/policies": "reference/examples.md", "../examples/recipes": "recipes.md"}
 
 
 def add_what_only_the_site_needs(_: Sphinx, page: str, source: list[str]) -> None:
