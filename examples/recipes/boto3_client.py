@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import boto3
-from botocore.config import Config
+from botocore.config import Config  # type: ignore[import-untyped]
 
 from resilience import standard
 

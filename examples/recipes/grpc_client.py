@@ -8,7 +8,7 @@ import grpc  # type: ignore[import-untyped]
 
 from resilience import remaining, standard
 
-greeter = standard("greeter of grpc", timeout=None)  # gRPC keeps the limit: the server learns of it as well
+stock = standard("stock of grpc", timeout=None)  # gRPC keeps the limit: the server learns of it as well
 
 
 def open_channel(target: str) -> Any:
@@ -16,9 +16,9 @@ def open_channel(target: str) -> Any:
     return grpc.insecure_channel(target, options=[("grpc.enable_retries", 0)])
 
 
-@greeter
-def greet(channel: Any, name: str) -> str:
-    """Return the answer of the greeter."""
-    call = channel.unary_unary("/shop.Greeter/Greet")
-    answer: bytes = call(name.encode(), timeout=min(3.0, remaining() or 3.0))
+@stock
+def count(channel: Any, item: str) -> str:
+    """Return how many there are."""
+    call = channel.unary_unary("/shop.Stock/Count")
+    answer: bytes = call(item.encode(), timeout=min(3.0, remaining() or 3.0))
     return answer.decode()

@@ -35,7 +35,7 @@ ANSWERS: dict[str, object] = {
 
 
 class Services:
-    """How often each path was asked for, and whether it is answered with 503 (`down`) from now on."""
+    """Counts the requests for each path. While it is `down`, it answers all of them with 503."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -229,20 +229,20 @@ def test_grpc():
 
     calls: list[bytes] = []
 
-    def greet(request: bytes, context: grpc.ServicerContext) -> bytes:
+    def count(request: bytes, context: grpc.ServicerContext) -> bytes:
         calls.append(request)
         if len(calls) == 1:
             context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
-        return b"hello " + request
+        return b"7 of " + request
 
     server = grpc.server(futures.ThreadPoolExecutor(2))
-    handlers = {"Greet": grpc.unary_unary_rpc_method_handler(greet)}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Greeter", handlers),))
+    handlers = {"Count": grpc.unary_unary_rpc_method_handler(count)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Stock", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     module = recipe("grpc_client")
     with no_waits(), module.open_channel(f"127.0.0.1:{port}") as channel:
-        assert module.greet(channel, "lamp") == "hello lamp"
+        assert module.count(channel, "lamp") == "7 of lamp"
     server.stop(0).wait(PATIENCE)
     assert len(calls) == 2
 
