@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import backoff
 
 from resilience import deadline, fallback, retry_on_category
@@ -46,6 +48,40 @@ def on_giveup_after(call):
     except OSError as error:
         return [error.resilience.made]  # or the event RetriesExhausted, for all retries of the program
     return []
+
+
+def async_before(call):
+    @backoff.on_exception(backoff.expo, OSError, max_tries=3, factor=0.001)
+    async def ask():
+        return call()
+
+    return asyncio.run(ask())
+
+
+def async_after(call):
+    @retry_on_category(attempts=3)
+    async def ask():
+        return call()
+
+    return asyncio.run(ask())
+
+
+def method_before(call):
+    class Client:
+        @backoff.on_exception(backoff.expo, OSError, max_tries=3)
+        def get(self):
+            return call()
+
+    return Client().get()
+
+
+def method_after(call):
+    class Client:
+        @retry_on_category(attempts=3)
+        def get(self):
+            return call()
+
+    return Client().get()
 
 
 USAGES = {
@@ -103,6 +139,18 @@ USAGES = {
         lambda call: backoff.on_predicate(backoff.constant, lambda r: r is None, max_tries=3, interval=1)(call)(),
         lambda call: retry_on_category(attempts=3, wait=1, retry_if_result=lambda r: r is None)(call)(),
     ),
+    "two decorators": (
+        lambda call: backoff.on_exception(backoff.expo, TimeoutError, max_tries=2)(
+            backoff.on_exception(backoff.expo, ConnectionError, max_tries=3)(call)
+        )(),
+        lambda call: retry_on_category("timeout", "network", attempts=3, max_attempts={"timeout": 2})(call)(),
+    ),
+    "logger=None": (
+        lambda call: backoff.on_exception(backoff.expo, OSError, max_tries=3, logger=None)(call)(),
+        lambda call: retry_on_category(attempts=3)(call)(),  # nothing is logged unless log_events() is called
+    ),
+    "an async function": (async_before, async_after),
+    "a method": (method_before, method_after),
     "on_backoff": (on_backoff_before, on_backoff_after),
     "on_giveup": (on_giveup_before, on_giveup_after),
     "on_success": (on_success_before, on_success_after),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import stamina
 
-from resilience import deadline, retry_on_category, retrying
+from resilience import deadline, retry_on_category, retrying, settings
 from resilience.testing import no_waits
 
 
@@ -56,6 +58,115 @@ def testing_after(call):
         return retry_on_category("network", attempts=3)(call)()
 
 
+def on_retry_before(call):
+    seen = []
+    stamina.instrumentation.set_on_retry_hooks([lambda details: seen.append(details.retry_num)])
+    try:
+        stamina.retry(on=ConnectionError, attempts=3)(call)()
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(None)
+    return seen
+
+
+def on_retry_after(call):
+    seen = []
+    retry_on_category("network", attempts=3, on_retry=lambda event: seen.append(event.attempt))(call)()
+    return seen
+
+
+def inactive_before(call):
+    stamina.set_active(False)
+    try:
+        return stamina.retry(on=ConnectionError, attempts=3)(call)()
+    finally:
+        stamina.set_active(True)
+
+
+def inactive_after(call):
+    with settings.disabled():
+        return retry_on_category("network", attempts=3)(call)()
+
+
+def bound_before(call):
+    return stamina.RetryingCaller(attempts=3).on(ConnectionError)(call)
+
+
+def bound_after(call):
+    network = retry_on_category("network", attempts=3)  # a policy is a value
+    return network.call(call)
+
+
+quick = {"wait_initial": 0.001, "wait_jitter": 0}  # for the tests: these wait by the event loop
+
+
+def async_before(call):
+    @stamina.retry(on=ConnectionError, attempts=3, **quick)
+    async def ask():
+        return call()
+
+    return asyncio.run(ask())
+
+
+def async_after(call):
+    @retry_on_category("network", attempts=3)
+    async def ask():
+        return call()
+
+    return asyncio.run(ask())
+
+
+def async_context_before(call):
+    async def ask():
+        async for attempt in stamina.retry_context(on=ConnectionError, attempts=3, **quick):
+            with attempt:
+                result = call()
+        return result
+
+    return asyncio.run(ask())
+
+
+def async_context_after(call):
+    async def ask():
+        async for attempt in retrying("network", attempts=3):
+            with attempt:
+                result = call()
+        return result
+
+    return asyncio.run(ask())
+
+
+def async_caller_before(call):
+    async def ask():
+        return call()
+
+    return asyncio.run(stamina.AsyncRetryingCaller(attempts=3, **quick)(ConnectionError, ask))
+
+
+def async_caller_after(call):
+    async def ask():
+        return call()
+
+    return asyncio.run(retry_on_category("network", attempts=3).acall(ask))
+
+
+def method_before(call):
+    class Client:
+        @stamina.retry(on=ConnectionError, attempts=3)
+        def get(self):
+            return call()
+
+    return Client().get()
+
+
+def method_after(call):
+    class Client:
+        @retry_on_category("network", attempts=3)
+        def get(self):
+            return call()
+
+    return Client().get()
+
+
 USAGES = {
     "a class": (
         lambda call: stamina.retry(on=ConnectionError, attempts=3)(call)(),
@@ -97,4 +208,15 @@ USAGES = {
     "the number of an attempt": (number_before, number_after),
     "RetryingCaller": (caller_before, caller_after),
     "set_testing": (testing_before, testing_after),
+    "set_active(False)": (inactive_before, inactive_after),
+    "set_on_retry_hooks": (on_retry_before, on_retry_after),
+    "RetryingCaller.on": (bound_before, bound_after),
+    "a method": (method_before, method_after),
+    "an async function": (async_before, async_after),
+    "retry_context, async": (async_context_before, async_context_after),
+    "AsyncRetryingCaller": (async_caller_before, async_caller_after),
+    "one attempt": (
+        lambda call: stamina.retry(on=OSError, attempts=1)(call)(),
+        lambda call: retry_on_category(attempts=1)(call)(),
+    ),
 }

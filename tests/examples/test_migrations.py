@@ -11,6 +11,8 @@ import pytest
 
 from resilience.testing import no_waits
 
+pytestmark = pytest.mark.slow  # 600 calls by two libraries each
+
 LIBRARIES = ("tenacity", "stamina", "backoff", "pybreaker")
 RESET, LATE, BUG = ConnectionResetError, TimeoutError, KeyError
 #: By name: what a function does at its calls; the last entry is repeated.
@@ -33,6 +35,8 @@ DIFFERENT = {
     ("backoff", "on_predicate with a function"): _ERRORS,
     # The last result is returned; tenacity raises a RetryError.
     ("tenacity", "errors and results"): ("has nothing",),
+    # The attempt that opens the circuit is the last one, and raises its own failure; tenacity makes one to be rejected.
+    ("pybreaker", "below tenacity"): ("fails for good", "is late for good"),
     # The class is one of the program's own.
     ("tenacity", "TryAgain"): ("has nothing",),
 }
