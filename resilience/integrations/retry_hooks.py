@@ -51,8 +51,9 @@ def countdown_for(
     """Return after how many seconds a task that failed with *error* should run again; None: not at all.
 
     For a queue, which keeps the task meanwhile. *retries* is how often it was retried before, 0 at the first failure.
-    *on* are the categories that are retried, in place of those of `is_transient`. A server's Retry-After is the least
-    that is waited, however long it is. Another run after the retries inside a run are exhausted is what a queue is for;
+    *on* are the categories that are retried; unless given, those of `is_transient`, and what a policy has rejected: a
+    task runs again when the open circuit admits calls. A server's Retry-After is the least that is waited, however long
+    it is. Another run after the retries inside a run are exhausted is what a queue is for;
     a call that must not happen twice, such as a transaction whose commit has an unknown outcome, gets none.
 
     >>> steady = Backoff(base_delay=2, jitter="none")
@@ -80,7 +81,7 @@ def countdown_for(
 def _are_retried(categories: ErrorCategory, on: tuple[CategoryLike, ...]) -> bool:
     if on:
         return categories in combine("on", on)
-    return all(profile_for(leaf).retry for leaf in categories)
+    return all(profile_for(leaf).retry or leaf is ErrorCategory.REJECTED for leaf in categories)
 
 
 def _first_wait(categories: ErrorCategory) -> float:

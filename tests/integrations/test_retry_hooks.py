@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from resilience import Backoff, ErrorCategory, override_profiles, retry_on_category
+from resilience import Backoff, ErrorCategory, circuit_breaker, override_profiles, retry_on_category
 from resilience.integrations.retry_hooks import countdown_for, is_transient
 from resilience.testing import no_waits
 
@@ -105,3 +105,13 @@ def test_a_failure_that_an_inner_retry_was_not_for_is_judged_anew():
         raise TimeoutError
 
     assert is_transient(failure_of(slow))
+
+
+def test_a_task_runs_again_when_the_open_circuit_admits_calls():
+    breaker = circuit_breaker("retry hooks", reset_timeout=30)
+    breaker.open()
+    error = failure_of(breaker(lambda: 1))
+    assert not is_transient(error)
+    countdown = countdown_for(error, backoff=STEADY)
+    assert countdown is not None
+    assert 15 <= countdown <= 33
