@@ -77,6 +77,7 @@ NAVIGATION = {
         "hedge",
         "fallback",
         "pipeline",
+        "transactions",
     ],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending", "lint"],
@@ -84,10 +85,10 @@ NAVIGATION = {
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],
-    "Example": ["shop"],
+    "Examples": ["recipes", "shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
-ELSEWHERE = {"../examples/policies": "reference/examples.md"}
+ELSEWHERE = {"../examples/policies": "reference/examples.md", "../examples/recipes": "recipes.md"}
 
 
 def add_what_only_the_site_needs(_: Sphinx, page: str, source: list[str]) -> None:

@@ -35,6 +35,7 @@ LIBRARY = ClientLibrary(
         **classes(C.INTERNAL, "ToolsetUsageError"),
         **classes(C.RUNTIME, "ToolError FileStoreError SessionMemoryError"),  # a tool the model called failed
         "ToolsetConfigError": C.CONFIGURATION,
+        "UnsupportedMCPValueError": C.VALIDATION,
     },
     never_sent=NEVER_SENT,
     prior_requests=PriorRequests({"_base_client._request": NO_RETRY_YET}, callers=CALLERS, one_request_in="resources"),

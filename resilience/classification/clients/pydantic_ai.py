@@ -12,7 +12,15 @@ from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status
 from resilience.classification._model_errors import in_a_stream
 from resilience.classification.library import ClientLibrary
-from resilience.classification.tables import classes, response_or
+from resilience.classification.tables import by_code, classes, response_or
+
+# Codes of JSON-RPC 2.0, and that of a connection which was closed.
+_JSON_RPC = {
+    -32000: C.NETWORK,
+    -32601: C.NOT_FOUND,
+    -32602: C.VALIDATION,
+    -32603: C.SERVER_ERROR,
+}
 
 LIBRARY = ClientLibrary(
     {
@@ -42,6 +50,7 @@ LIBRARY = ClientLibrary(
         "ConversationConflict": C.CONFLICT,
         "DownloadTooLargeError": C.VALIDATION,
         **classes(C.RUNTIME, "WorkspaceError"),
+        "MCPError": response_or(by_code(_JSON_RPC, "JSON-RPC error", "code"), C.DEPENDENCY),
         "_CompatibleHTTPStatusError": by_status,
         **classes(C.NETWORK, "_CompatibleRequestError"),
         "_CompatibleDecodingError": C.DEPENDENCY,
