@@ -108,7 +108,7 @@ _DOCTOR_EXAMPLES = """\
 examples:
   resilience doctor shop.main          all clients of a module, and those that its guarded functions use
   resilience doctor shop.main:client   this client
-  resilience doctor shop.main:answer   the clients that this function uses, and what its retries make of theirs
+  resilience doctor shop.main:answer   the clients that this function uses, and how its retries multiply
   resilience doctor shop.main --json
 
 The application is imported, which runs its modules; nothing of it is called, and nothing is sent.

@@ -87,7 +87,7 @@ class _Fitting:
 
     def fit(self, given: Sequence[Decorator]) -> Protection:
         """Return the protection by the policies that were *given*, or by the standard stack."""
-        parts = given or (self._adapter.standard(self._client, _unused_name(self._dependency)),)
+        parts = given or (self._adapter.standard(self._client, _unused_name(self._adapter.dependency(self._client))),)
         # What is left is sent where it is known for the attempt: below all others.
         self._protection.policies = tuple(sorted(self._fitted(parts), key=_sends_deadline))
         self._protection.is_standard = not given

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from resilience._deadline_context import remaining
+from resilience._deadline_header import DeadlineHeader, TimeFormat
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
 from resilience.clients.exchange import BaseExchange
-from resilience.integrations.deadlines.header import DeadlineHeader, TimeFormat
 from resilience.policies.base import Policy, Steps
 
 __all__ = ["SendDeadline", "send_deadline"]
