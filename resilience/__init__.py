@@ -206,6 +206,7 @@ _SUBMODULES = {
     "errors",
     "events",
     "execution",
+    "fleet",
     "integrations",
     "metrics",
     "policies",

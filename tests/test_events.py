@@ -22,6 +22,9 @@ from resilience.events import (
     Event,
     FallbackFailed,
     FallbackUsed,
+    FleetCommanded,
+    FleetLost,
+    FleetRestored,
     HedgePaused,
     HedgeStarted,
     HedgeWon,
@@ -73,6 +76,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     others |= {HedgeStarted, HedgeWon, HedgePaused}
+    others |= {FleetCommanded, FleetLost, FleetRestored}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

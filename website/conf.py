@@ -76,7 +76,7 @@ NAVIGATION = {
     ],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending", "lint"],
-    "Operation": ["events", "metrics", "testing", "pytest", "cli"],
+    "Operation": ["fleet", "events", "metrics", "testing", "pytest", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],
