@@ -33,6 +33,7 @@ _COMMANDS = {
     "codes": ("resilience.cli.codes", "run_codes"),
     "demo": ("resilience.cli.demo", "run_demo"),
     "explain": ("resilience.cli.explain", "run_explain"),
+    "fleet": ("resilience.cli.fleet", "run_fleet"),
     "lint": ("resilience.cli.lint", "run_lint"),
     "report": ("resilience.cli.report", "run_report"),
     "run": ("resilience.cli.script", "run_script"),
