@@ -2,10 +2,12 @@
 
 Make one `Fleet` for a program, and give it to circuits: ``circuit_breaker("payments", fleet=fleet)``. Every process
 decides by itself, at once and without I/O; what it decides is a vote, and a quorum of votes opens the circuit in all of
-them. Operators isolate and release circuits for the whole fleet.
+them. ``rate_limit("openai", "500/min", fleet=fleet)`` is one quota for all. Operators isolate and release circuits for
+the whole fleet.
 
     _fleet          `Fleet`, the public object, and its operators' commands
     _circuit        the policy of a shared circuit
+    _quota          the bucket of a shared rate limit
     _lane           the one thread of a process that talks to the store
     _protocol       the verbs of a store, with what they take and answer
     _redis_store    the verbs on Redis or Valkey, by the Lua scripts of `_scripts`

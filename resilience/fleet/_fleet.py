@@ -17,8 +17,10 @@ from resilience.fleet._circuit import FleetCircuit, id_of
 from resilience.fleet._lane import Lane
 from resilience.fleet._memory_store import shared_memory
 from resilience.fleet._protocol import CircuitView, Command, FleetStore, Stamp
+from resilience.fleet._quota import FleetBucket
 from resilience.fleet._redis_store import RedisStore, parse_client
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
+from resilience.policies._token_bucket import Lock
 
 __all__ = ["Fleet", "FleetAudit", "FleetCircuitSnapshot", "FleetNode", "FleetSnapshot"]
 
@@ -137,6 +139,10 @@ class Fleet(ProcessBound):
     ) -> FleetCircuit:
         """Return the policy of a circuit. `circuit_breaker` calls it, for ``fleet=``."""
         return FleetCircuit(name, config, methods, self._lane, self.quorum, key)
+
+    def make_bucket(self, name: str, interval: float, burst: int, lock: Lock) -> FleetBucket:
+        """Return the bucket of a quota. `rate_limit` calls it, for ``fleet=``."""
+        return FleetBucket(name, interval, burst, lock, self._lane)
 
     # -- what is known -----------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from resilience._listeners import emit, has_listeners
 from resilience.clock import SYSTEM, Clock, current_clock
 from resilience.fleet._protocol import Beat, BeatReply, CircuitView, FleetStore, Stamp
 
-__all__ = ["Lane", "Member", "Request", "Waiting"]
+__all__ = ["Lane", "Member", "Quota", "Request", "Waiting"]
 
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 30.0
 _BEAT = 1.0
@@ -88,6 +88,18 @@ class Member(Protocol):
 
     def reunite(self, lane: Lane) -> None:
         """Tell the store what it may have missed, or lost."""
+        ...
+
+
+class Quota(Protocol):
+    """The bucket of a quota, as the lane knows it."""
+
+    def give_back(self) -> None:
+        """Give back what is leased and not needed."""
+        ...
+
+    def forked(self) -> None:
+        """Begin anew in a forked process."""
         ...
 
 
@@ -173,6 +185,7 @@ class Lane:
         self._open_store = open_store
         self._own_clock = clock
         self._members: weakref.WeakValueDictionary[int, Member] = weakref.WeakValueDictionary()
+        self._quotas: weakref.WeakValueDictionary[int, Quota] = weakref.WeakValueDictionary()
         self._start_anew()
         _lanes.add(self)
 
@@ -215,6 +228,14 @@ class Lane:
         self._enrol_at = -math.inf
         self._catch_up(member)
 
+    def heard_of(self, nodes: int) -> None:
+        """Note how many processes lived at an answer."""
+        self.nodes = max(nodes, 1)
+
+    def enrol_quota(self, quota: Quota) -> None:
+        """Have *quota* give back what it does not need, for as long as it exists."""
+        self._quotas[id(quota)] = quota
+
     def send(self, request: Request) -> None:
         """Queue a request. It does no I/O and takes no lock: a circuit may hold its own."""
         self._queue.put(request)
@@ -238,10 +259,16 @@ class Lane:
         if not self.inline:
             self.start()
             return
-        with self._pumping:
-            self._beat_if_due()
-            while not self._queue.empty():
-                self._perform(self._queue.get())
+        # Where another thread pumps already, it does what is queued: the caller may hold the lock that it waits for.
+        while self._pumping.acquire(blocking=False):
+            try:
+                self._beat_if_due()
+                while not self._queue.empty():
+                    self._perform(self._queue.get())
+            finally:
+                self._pumping.release()
+            if self._queue.empty():
+                return
 
     def sync(self) -> Waiting | None:
         """Return a wait until what is known is current; None where it is, or waiting for that has been of no use."""
@@ -311,11 +338,14 @@ class Lane:
             reply = store.beat(stamp, Beat(self._cursor, self._incarnation))
             self._answered(reply, now)
         self._arm_idle(now)
+        for quota in list(self._quotas.values()):
+            quota.give_back()
 
     def _answered(self, reply: BeatReply, asked_at: float) -> None:
         anew = self._incarnation not in ("", reply.incarnation)
         was_lost, self.lost = self.lost, False
-        self._incarnation, self.nodes = reply.incarnation, max(reply.nodes, 1)
+        self._incarnation = reply.incarnation
+        self.heard_of(reply.nodes)
         self._fleet_now, self._answered_at, self._answered_wall = reply.now, asked_at, self.clock().wall()
         self._pause = _MIN_PAUSE / 2
         for view in reply.views:
@@ -466,6 +496,8 @@ class Lane:
         self._start_anew()
         for member in self._all():
             member.forked()
+        for quota in list(self._quotas.values()):
+            quota.forked()
 
 
 def _aged(view: CircuitView, seconds: float) -> CircuitView:

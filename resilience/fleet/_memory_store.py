@@ -231,7 +231,7 @@ class MemoryStore:
             full = max(full, now)
             free = math.floor((now + take.burst * interval - full) / interval + 1e-6)
             tokens, wait = min(take.most, free), 0.0
-            if tokens < 1:
+            if take.most >= 0 and tokens < take.least:
                 tokens = take.share
                 wait = max(0.0, full + tokens * interval - take.burst * interval - now)
                 if wait > _AHEAD:

@@ -175,7 +175,8 @@ class Command:
 class Take:
     """A request for tokens of a quota, one back in *interval* seconds and *burst* at most.
 
-    It takes up to *most* that are there; where there are none it books *share* of them ahead.
+    It takes up to *most* that are there; where there are fewer than *least* it books *share* of them ahead. With a
+    *most* below 0 it gives so many back.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Take:
     burst: int
     most: float
     share: float
+    least: float = 1.0
 
 
 class TakeReply(NamedTuple):

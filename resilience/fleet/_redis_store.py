@@ -7,6 +7,7 @@ another kind, such as one of a cluster, is used as it is.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -176,6 +177,7 @@ class RedisStore:
             take.most,
             take.share,
             _micros(_AHEAD),
+            take.least,
         )
         return TakeReply(float(tokens), _seconds(wait), int(nodes))
 
@@ -231,8 +233,10 @@ class _Listener(threading.Thread):
         self._ending = False
 
     def end(self) -> None:
-        """Have it end with the next message, or a few seconds later."""
+        """Have it end: with the answer to this, or where the server is gone, a few seconds later."""
         self._ending = True
+        with contextlib.suppress(Exception):
+            self._subscription.unsubscribe()
 
     def run(self) -> None:
         try:

@@ -263,14 +263,14 @@ return view(c)
 
 _TAKE = """
 local bucket, interval, burst = key('rate', ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local most, share, ahead = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local most, share, ahead, least = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local nodes = redis.call('ZCOUNT', P .. 'nodes', '(' .. text(now - LIVE), '+inf')
 local full = tonumber(redis.call('GET', bucket) or 0)
 if full > now + ahead + burst * interval then full = now + burst * interval end   -- of another rate
 full = math.max(full, now)
 local free = math.floor((now + burst * interval - full) / interval + 0.000001)
 local tokens, wait = math.min(most, free), 0
-if tokens < 1 then
+if most >= 0 and tokens < least then
   tokens = share
   wait = math.max(0, full + tokens * interval - burst * interval - now)
   if wait > ahead then return {'0', text(wait - ahead), tostring(nodes)} end

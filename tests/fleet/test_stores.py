@@ -62,8 +62,10 @@ class Both:
 
 
 @pytest.fixture
-def both(server: Server, monkeypatch: pytest.MonkeyPatch) -> Both:
-    return Both(server, monkeypatch)
+def both(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Both]:
+    both = Both(server, monkeypatch)
+    yield both
+    both.redis.close()
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -157,6 +159,7 @@ def test_a_client_with_decode_responses_is_as_good(server: Server, monkeypatch: 
     both.ask("beat", Stamp("one"), Beat(names=["payments"]))
     both.ask("vote", Stamp("one"), Vote("payments", "payments", 1.0, 0.5))
     both.ask("vote", Stamp("two"), Vote("payments", "payments", 1.0, 0.5, category="network"))
+    both.redis.close()
 
 
 def test_a_server_that_has_forgotten_the_scripts_is_sent_them(both: Both):
@@ -177,7 +180,9 @@ def test_a_user_with_a_few_rights_is_enough(server: Server):
     for node in ("one", "two"):
         reply = store.vote(Stamp(node), Vote("payments", "payments", 1.0, 0.5))
     assert reply.view.state == "open"
-    store.listen(print, int)()
+    end = store.listen(print, int)
+    end()
+    end.__self__.join(10)
     store.close()
     client.close()
 
