@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import resilience.events  # noqa: F401 - before the forks, not with the first event of each
 from resilience import CircuitOpenError, circuit_breaker, subscribe
@@ -29,7 +30,7 @@ def caller(url: str, port: int, reset: float, lease: float, pause: float, second
     @payments
     def call() -> None:
         with socket.create_connection(("127.0.0.1", port)) as connection:
-            circuit = payments.circuit
+            circuit: Any = payments.circuit
             # A probe by a lease, or a call that this process decides about alone.
             kind = "probe" if circuit.held and not fleet.lost else "lost" if fleet.lost else "alone"
             connection.sendall(f"{os.getpid()} {kind}\n".encode())
