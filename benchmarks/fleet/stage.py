@@ -100,6 +100,8 @@ class Dependency:
                 if kind == "probe" or self.mode != "hang":
                     self.began.put((time.monotonic(), pid))
                 mode = "bad" if pid in self.bad_for else self.mode
+                if mode == "hang" and kind != "probe":
+                    mode = "bad"
                 if mode == "hang":
                     connection.recv(1)  # until the caller is gone
                 else:

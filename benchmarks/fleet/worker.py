@@ -24,7 +24,8 @@ from resilience.fleet._redis_store import RedisStore
 
 def caller(url: str, port: int, reset: float, lease: float, pause: float, seconds: float = 3600.0) -> None:
     """Call the dependency at *port* again and again."""
-    fleet = Fleet(url, name="bench")
+    # Patient: the processes of a machine that is too small for them wait for the processor, not for the server.
+    fleet = Fleet(url, name="bench", timeout=3.0)
     payments = circuit_breaker("payments", fleet=fleet, reset_timeout=reset, probe_timeout=lease, failure_threshold=2)
 
     @payments

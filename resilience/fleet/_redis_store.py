@@ -98,11 +98,12 @@ class RedisStore:
         self._prefix = f"resilience:fleet:1:{{{fleet}}}:"
         self._client: Any = own_client(client, timeout)
         self._scripts = {verb: (hashlib.sha1(text.encode()).hexdigest(), text) for verb, text in SCRIPTS.items()}  # noqa: S324 - as Redis names scripts
-        self._candidate = secrets.token_hex(8)
 
     def beat(self, stamp: Stamp, beat: Beat) -> BeatReply:
+        # A new one each time: a store that has lost its contents must not have the same again.
+        incarnation = secrets.token_hex(8)
         found = self._run(
-            "beat", stamp, beat.cursor, beat.incarnation, self._candidate, int(beat.ending), *beat.names[:PAGE]
+            "beat", stamp, beat.cursor, beat.incarnation, incarnation, int(beat.ending), *beat.names[:PAGE]
         )
         incarnation, now, nodes, more, views = found
         return BeatReply(
