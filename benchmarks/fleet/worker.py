@@ -88,7 +88,7 @@ PARTS: dict[str, Callable[..., None]] = {"caller": caller, "timer": timer, "list
 
 
 def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps them
     for line in sys.stdin:
         part, arguments = json.loads(line)
         pid = os.fork()

@@ -34,7 +34,7 @@ from resilience._listeners import emit, has_listeners
 from resilience.clock import SYSTEM, Clock, current_clock
 from resilience.fleet._protocol import Beat, BeatReply, CircuitView, FleetStore, Stamp
 
-__all__ = ["Lane", "Member", "Quota", "Request", "Waiting"]
+__all__ = ["Lane", "Member", "Quota", "Request", "Waiting", "lanes"]
 
 _MIN_PAUSE, _MAX_PAUSE = 1.0, 30.0
 _BEAT = 1.0
@@ -242,10 +242,11 @@ class Lane:
 
     def start(self) -> None:
         """Start the thread, unless it runs. Where no thread can be started, the store is as good as lost."""
-        if self._thread is not None or self.inline or self._ending:
+        thread = self._thread
+        if self.inline or self._ending or (thread is not None and thread.is_alive()):
             return
         with self._starting:
-            if self._thread is None:
+            if self._thread is thread:
                 thread = threading.Thread(target=self._run, name="resilience-fleet", daemon=True)
                 try:
                     thread.start()
@@ -482,10 +483,11 @@ class Lane:
 
     def _leave(self) -> None:
         store, self._store = self._store, None
+        was_lost, self.lost = self.lost, True  # from here on circuits and quotas decide by themselves
         if store is None:
             return
         with contextlib.suppress(Exception):
-            if not self.lost:
+            if not was_lost:
                 store.beat(self._stamp(), Beat(ending=True))
         if self._stop_listening is not None:
             self._stop_listening()
@@ -518,6 +520,11 @@ def _logger() -> logging.Logger:
 
 
 _lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+
+
+def lanes() -> list[Lane]:
+    """Return the lanes of this process that exist, and have not been closed."""
+    return [lane for lane in list(_lanes) if not lane._ending]
 
 
 def _after_fork() -> None:

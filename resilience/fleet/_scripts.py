@@ -104,6 +104,7 @@ local function store(c)
   if c.mode ~= 'normal' and c.mode_until == 0 then redis.call('PERSIST', name) end
   redis.call('ZADD', P .. 'changes', text(c.epoch), c.name)
   redis.call('ZREMRANGEBYSCORE', P .. 'changes', '-inf', text(now - DAY * 1000000 * 30))
+  redis.call('EXPIRE', P .. 'changes', DAY * 30)
   redis.call('PUBLISH', P .. 'news', cjson.encode(view(c)))
 end
 

@@ -12,6 +12,8 @@ import pytest
 
 from resilience import CircuitOpenError, circuit_breaker, subscribe
 from resilience.fleet import Fleet
+from resilience.metrics._collector import Collector
+from resilience.metrics.definitions import FLEET_LOST
 from tests.redis_server import Server
 
 LONG = 60.0
@@ -110,8 +112,10 @@ def test_a_killed_server_fails_no_call_and_is_logged_once(
     fleet = breaker.circuit.config.fleet
     until(breaker.circuit._lane.is_current)
     with subscribe(lambda event: events.append(event.name)), caplog.at_level(logging.INFO, "resilience"):
+        assert Collector().read(FLEET_LOST)["shop",] == 0
         server.kill()
         until(lambda: fleet.lost)
+        assert Collector().read(FLEET_LOST)["shop",] == 1
         assert breaker.call(int) == 0
         fail(breaker)
         fail(breaker)
@@ -146,6 +150,13 @@ def test_a_server_that_cannot_be_reached_is_no_reason_not_to_start():
     until(lambda: fleet.lost)
     assert breaker.call(int) == 0
     fleet.close()
+
+
+def test_the_circuits_of_a_fleet_that_is_closed_decide_by_themselves(fleets: Callable[..., Fleet]):
+    one, _ = opened(fleets, "closed fleet", reset_timeout=0.1)
+    one.circuit.config.fleet.close()
+    until(lambda: _passes(one))
+    assert one.current_state == "closed"
 
 
 def test_an_operator_is_told_where_the_server_cannot_be_reached():

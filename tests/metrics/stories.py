@@ -16,6 +16,7 @@ from resilience import (
 )
 from resilience._listeners import emit, subscribe
 from resilience.events import Event, event_types
+from resilience.fleet import Fleet
 from resilience.metrics import track_errors
 from resilience.testing import virtual_time
 from tests.runners import Runner, Takes
@@ -84,4 +85,4 @@ def story() -> list[object]:
                 fetch(f"host-{number}")
             except ConnectionResetError:
                 pass
-    return [budget, breaker, partial, keyed, fetch]
+    return [budget, breaker, partial, keyed, fetch, Fleet("memory://", name="metered")]
