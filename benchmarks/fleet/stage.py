@@ -69,7 +69,8 @@ class Dependency:
         self.mode = "ok"
         #: Processes that are answered "bad" whatever the mode.
         self.bad_for: set[int] = set()
-        self.in_flight: dict[socket.socket, int] = {}
+        #: The probes in flight: the process of each, and when its lease ends.
+        self.in_flight: dict[socket.socket, tuple[int, float]] = {}
         self.max_in_flight = 0
         #: Calls that were no probes, by what they were, and processes that were killed: their sockets may still close.
         self.others: Counter[str] = Counter()
@@ -92,8 +93,9 @@ class Dependency:
                 pid, kind = int(words[0]), words[1]
                 if kind == "probe":
                     with self._lock:
-                        self.in_flight[connection] = pid
-                        alive = [each for each in self.in_flight.values() if each not in self.dead]
+                        self.in_flight[connection] = (pid, float(words[2]))
+                        now = time.monotonic()
+                        alive = [each for each, ends in self.in_flight.values() if ends > now and each not in self.dead]
                         self.max_in_flight = max(self.max_in_flight, len(alive))
                 else:
                     self.others[kind] += 1

@@ -34,7 +34,8 @@ def caller(url: str, port: int, reset: float, lease: float, pause: float, second
             circuit: Any = payments.circuit
             # A probe by a lease, or a call that this process decides about alone.
             kind = "probe" if circuit.held and not fleet.lost else "lost" if fleet.lost else "alone"
-            connection.sendall(f"{os.getpid()} {kind}\n".encode())
+            ends = max((permit.until for permit in circuit.state.permits), default=0.0)
+            connection.sendall(f"{os.getpid()} {kind} {ends}\n".encode())
             if connection.recv(16) != b"ok":
                 raise ConnectionResetError
 

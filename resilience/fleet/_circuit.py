@@ -141,6 +141,10 @@ class FleetCircuit(CircuitBreakerPolicy):
             self.state.fast_path = self.state.quiet = False
 
     def _acquire(self, call: Call) -> Steps[Closed | ProbePermit | Outcome | None]:
+        """Admit a call: see that what is known is current, ask for a lease where one is needed, then decide.
+
+        A call of a closed circuit comes here only where the circuit is armed; see `arm`.
+        """
         waiting = self._lane.sync()
         if waiting is not None:
             yield from _wait(waiting, call)
@@ -151,6 +155,7 @@ class FleetCircuit(CircuitBreakerPolicy):
         return (yield from super()._acquire(call))
 
     def _disarm(self) -> None:
+        """Let the calls of a closed circuit take the fast path again, unless something else keeps them from it."""
         state = self.state
         if isinstance(state, Closed) and not (state.fast_path or state.observed or state.selective):
             with self._lock:
@@ -176,9 +181,11 @@ class FleetCircuit(CircuitBreakerPolicy):
         return ask
 
     def _is_too_early(self, now: float) -> bool:
+        """Whether a lease was refused a moment ago, and the store would refuse it again."""
         return now < self._ask_at <= now + 2 * _ASK_AGAIN  # else the clock is another one
 
     def _has_spare(self, now: float) -> bool:
+        """Whether there is a lease that no call has taken: its call had gone when the answer came."""
         spare = self._spare
         return spare is not None and spare[1] <= now < spare[2]
 
@@ -242,6 +249,10 @@ class FleetCircuit(CircuitBreakerPolicy):
         *,
         counts: bool,
     ) -> Result:
+        """Return what the store receives about a probe: that it was good or bad, or that it says nothing.
+
+        The numbers are those of this process's options: how many results decide, and how long the circuit opens.
+        """
         config = self.config
         if not counts or weight == IGNORED:
             return Result(self.id, lease.token, "none")
@@ -317,6 +328,7 @@ class FleetCircuit(CircuitBreakerPolicy):
         return made
 
     def _tell_of(self, state: State) -> None:
+        """Vote where this process's own circuit has opened; take the vote back where it has closed."""
         if isinstance(state, Open):
             self._vote(state, state.until - state.opened_at)
         elif isinstance(state, Closed):
@@ -324,6 +336,7 @@ class FleetCircuit(CircuitBreakerPolicy):
             self._lane.send(_SendVote(self, Vote(self.id, self.name, 0.0, self._quorum)))
 
     def _vote(self, state: Open, seconds: float) -> None:
+        """Send a vote that holds for so many *seconds*. A circuit that is open without an end has none to send."""
         if not 0 < seconds < math.inf:
             return
         vote = Vote(
@@ -413,6 +426,7 @@ class FleetCircuit(CircuitBreakerPolicy):
         self._announce(transition)
 
     def _command(self, view: CircuitView) -> FleetCommanded:
+        """Return the event of a command of an operator, as this process has followed it."""
         from resilience.events import FleetCommanded
 
         return FleetCommanded(
@@ -464,6 +478,7 @@ class _AskLease(Waiting):
         self.asked_at: float = now
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Ask for the lease, with what is known of the circuit, and hand the answer to it."""
         circuit = self._circuit
         known = circuit.known()
         if not known.epoch:  # the fleet has closed it meanwhile
@@ -479,6 +494,7 @@ class _AskLease(Waiting):
         self.ring()
 
     def failed(self) -> None:
+        """Let the call go on: the circuit decides by itself."""
         self._circuit.not_leased(self)
         self.ring()
 
@@ -493,6 +509,7 @@ class _SendVote:
         self._vote = vote
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Send the vote, and follow the circuit that the answer has: the vote may have made the quorum."""
         self._circuit.follow(store.vote(stamp, self._vote).view)
 
     def failed(self) -> None:
@@ -519,9 +536,11 @@ class _SendResult:
         self._clock = clock
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Send the result, and follow what the store has decided by it."""
         self._circuit.follow(store.result(stamp, self._result))
 
     def failed(self) -> None:
+        """Have the circuit decide by itself what the result means."""
         outcome = None if self._result.kind == "none" else self._outcome
         self._circuit.decide_alone(self._lease, outcome, self._clock)
 
@@ -534,12 +553,14 @@ def _wait(waiting: Waiting, call: Call) -> Steps[None]:
 
 
 def _half_open(state: State) -> HalfOpen:
+    """Return the half-open state that follows *state*; probes in flight keep their permits."""
     return HalfOpen(
         state.consecutive_failures, state.last_error_type, state.last_category, state.consecutive_opens, state.permits
     )
 
 
 def _label(category: ErrorCategory | None) -> str:
+    """Return the label of a category, as the store keeps it; empty for none."""
     return category.label if category is not None else ""
 
 

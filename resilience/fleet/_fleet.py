@@ -226,6 +226,7 @@ class Fleet(ProcessBound):
         until: float | datetime.timedelta | datetime.datetime | None,
         key: Hashable,
     ) -> None:
+        """Check a command of an operator, and give it to the store in this thread."""
         for parameter, value in (("circuit", circuit), ("by", by)):
             require(isinstance(value, str), parameter, value, "a name as text", TypeError)
             require(bool(value.strip()), parameter, value, "a name, such as 'payments'")
@@ -245,6 +246,7 @@ class Fleet(ProcessBound):
 
 
 def _seconds_until(until: float | datetime.timedelta | datetime.datetime | None) -> float:
+    """Return for how many seconds a command holds; 0 until it is released."""
     if until is None:
         return 0.0
     if not isinstance(until, datetime.datetime):
@@ -256,6 +258,7 @@ def _seconds_until(until: float | datetime.timedelta | datetime.datetime | None)
 
 
 def _circuit(view: CircuitView, votes: list[str], probes: int) -> FleetCircuitSnapshot:
+    """Return a circuit as a snapshot shows it."""
     state, next_probe = view.state or "closed", None
     if state == "open" and view.left <= 0:
         state = "half_open"
@@ -278,6 +281,7 @@ def _circuit(view: CircuitView, votes: list[str], probes: int) -> FleetCircuitSn
 
 
 def _audit(now: float, entry: dict[str, Any]) -> FleetAudit:
+    """Return a command as a snapshot shows it."""
     return {
         "ago": now - float(entry["at"]) / 1e6,
         "circuit": entry["circuit"],
@@ -305,6 +309,7 @@ def _close_at_exit(lane: Lane) -> None:
     reference = weakref.ref(lane)
 
     def leave() -> None:
+        """Leave the fleet, if it still exists."""
         alive = reference()
         if alive is not None:
             alive.close()

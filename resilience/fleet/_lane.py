@@ -142,11 +142,13 @@ class _Sync(Waiting):
         self._lane = lane
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Beat, unless another request has done so a moment ago."""
         if not self._lane.is_current():
             self._lane.beat(store, stamp)
         self.ring()
 
     def failed(self) -> None:
+        """Let the call go on: there is nothing to wait for."""
         self.ring()
 
 
@@ -160,6 +162,7 @@ class _News:
         self._view = view
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Follow the change, in the lane's thread, in its turn."""
         self._lane._follow(self._view)
 
     def failed(self) -> None:
@@ -292,6 +295,7 @@ class Lane:
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        """Carry out requests and beats, one after the other, until the lane is closed."""
         while not self._ending:
             with contextlib.suppress(queue.Empty):
                 request = self._queue.get(timeout=max(self._beat_at - self._own_clock.now(), 0.0))
@@ -302,6 +306,7 @@ class Lane:
         self._leave()
 
     def _perform(self, request: Request | None) -> None:
+        """Carry out a request; while the store is in trouble, or gets into it by this, let it fail."""
         if request is None:
             return
         if self.lost:
@@ -314,6 +319,7 @@ class Lane:
             request.failed()
 
     def _beat_if_due(self) -> None:
+        """Beat where it is time, also to see whether a store that was left alone is back."""
         now = self.clock().now()
         if now < self._beat_at and self._beat_at - now <= 2 * _MAX_PAUSE:  # else the clock is another one
             return
@@ -343,6 +349,10 @@ class Lane:
             quota.give_back()
 
     def _answered(self, reply: BeatReply, asked_at: float) -> None:
+        """Take the answer to a beat: follow the changes, and note that the store is there.
+
+        After trouble, and where the store has lost its contents, the circuits tell it what they know.
+        """
         anew = self._incarnation not in ("", reply.incarnation)
         was_lost, self.lost = self.lost, False
         self._incarnation = reply.incarnation
@@ -370,6 +380,7 @@ class Lane:
         return Stamp(self.node, self._fleet_now + elapsed)
 
     def _connected(self) -> FleetStore:
+        """Return the store, connected in this process."""
         if self._store is None:
             self._store = self._open_store()
         return self._store
@@ -383,6 +394,7 @@ class Lane:
             member.arm()
 
     def _all(self) -> list[Member]:
+        """Return the circuits that exist."""
         return list(self._members.values())
 
     # -- what is known -----------------------------------------------------------------------------------------------
@@ -400,6 +412,7 @@ class Lane:
             self._stop_listening = None
 
     def _follow(self, view: CircuitView) -> None:
+        """Remember a change and hand it to the circuits. An older one than is known changes nothing."""
         known, _ = self._views.get(view.name, (view, 0.0))
         if view.epoch < known.epoch:
             return
@@ -410,6 +423,7 @@ class Lane:
             self._pass_on(member, view)
 
     def _pass_on(self, member: Member, view: CircuitView) -> None:
+        """Hand a change to one circuit: to those that only share its name, the mode alone."""
         if member.id == view.name:
             member.follow(view)
         elif member.name == view.name:
@@ -463,6 +477,7 @@ class Lane:
             emit(FleetLost(target=self.fleet, policy="fleet", error=error))
 
     def _report_back(self) -> None:
+        """Log and emit that the store is back."""
         _logger().info("the store of fleet %r at %s is back", self.fleet, self.where)
         if has_listeners():
             from resilience.events import FleetRestored
@@ -482,6 +497,7 @@ class Lane:
             thread.join(timeout)
 
     def _leave(self) -> None:
+        """Say that this process leaves, close the connections, and let circuits decide by themselves from here on."""
         store, self._store = self._store, None
         was_lost, self.lost = self.lost, True  # from here on circuits and quotas decide by themselves
         if store is None:
@@ -495,6 +511,7 @@ class Lane:
             store.close()
 
     def _forked(self) -> None:
+        """Begin anew in a forked process, with all circuits and quotas."""
         self._start_anew()
         for member in self._all():
             member.forked()
@@ -516,6 +533,7 @@ def _is_special(view: CircuitView) -> bool:
 
 
 def _logger() -> logging.Logger:
+    """Return the logger of the toolkit."""
     return logging.getLogger("resilience")
 
 
@@ -528,6 +546,7 @@ def lanes() -> list[Lane]:
 
 
 def _after_fork() -> None:
+    """Begin anew, in a forked process, with every lane."""
     for lane in list(_lanes):
         lane._forked()
 

@@ -121,6 +121,7 @@ class MemoryStore:
     # -- the verbs ---------------------------------------------------------------------------------------------------
 
     def beat(self, stamp: Stamp, beat: Beat) -> BeatReply:
+        """Note that a process lives; return the circuits that have changed since its cursor."""
         with self._lock:
             now = self._now(stamp)
             self._incarnation = self._incarnation or secrets.token_hex(8)
@@ -142,6 +143,7 @@ class MemoryStore:
             )
 
     def vote(self, stamp: Stamp, vote: Vote) -> VoteReply:
+        """Count a vote; open the circuit where those of live processes are a quorum, for the longest of their times."""
         with self._lock:
             now = self._now(stamp)
             circuit = self._circuit(vote.name)
@@ -160,6 +162,7 @@ class MemoryStore:
             return VoteReply(voters, needed, circuit.view(now))
 
     def lease(self, stamp: Stamp, ask: Ask) -> LeaseReply:
+        """Give the lease of a probe where the open time is over, and fewer are out than there may be."""
         with self._lock:
             now, known = self._now(stamp), ask.known
             circuit, duration = self._circuit(ask.name), round(ask.seconds * _SECOND)
@@ -185,6 +188,7 @@ class MemoryStore:
             return LeaseReply("", (free_at - now) / _SECOND, circuit.view(now))
 
     def result(self, stamp: Stamp, result: Result) -> CircuitView:
+        """Count a result whose lease holds; close the circuit or open it again where it decides."""
         with self._lock:
             now = self._now(stamp)
             circuit = self._circuit(result.name)
@@ -208,6 +212,7 @@ class MemoryStore:
             return circuit.view(now)
 
     def command(self, stamp: Stamp, command: Command) -> CircuitView:
+        """Set the mode of a circuit, and keep who did it, and why."""
         with self._lock:
             now = self._now(stamp)
             circuit = self._circuit(command.name)
@@ -222,6 +227,7 @@ class MemoryStore:
             return circuit.view(now)
 
     def take(self, stamp: Stamp, take: Take) -> TakeReply:
+        """Take tokens that are there, book some ahead, or give some back."""
         with self._lock:
             now = self._now(stamp)
             nodes, interval = len(self._live(self._nodes, now)), take.interval * _SECOND
@@ -240,6 +246,7 @@ class MemoryStore:
             return TakeReply(tokens, wait / _SECOND, nodes)
 
     def read(self) -> dict[str, Any]:
+        """Return the contents, for `Fleet.snapshot`."""
         with self._lock:
             now = self._now(Stamp(""))
             return {
@@ -254,6 +261,7 @@ class MemoryStore:
             }
 
     def listen(self, heard: Callable[[CircuitView], object], ended: Callable[[], object]) -> Callable[[], object]:
+        """Call *heard* with each change, in the thread that makes it; *ended* never."""
         self._heard.append(heard)
         return lambda: self._heard.remove(heard)
 
@@ -274,16 +282,20 @@ class MemoryStore:
         return now + stepped
 
     def _circuit(self, name: str) -> _Circuit:
+        """Return the circuit of that name, a new one where nothing is known of it."""
         return self._circuits.setdefault(name, _Circuit(name))
 
     def _live(self, names: dict[str, int], now: int) -> list[str]:
+        """Return those of *names* that were heard of a moment ago."""
         return [name for name in names if self._nodes.get(name, 0) > now - LIVE]
 
     def _next_epoch(self, known: int, now: int) -> int:
+        """Return an epoch that is greater than all before, and than what the sender has *known*."""
         self._seq = max(self._seq + 1, known + 1, now)
         return self._seq
 
     def _open(self, circuit: _Circuit, now: int, duration: int, opens: int, by: Vote | Result, known: int) -> None:
+        """Open a circuit, for a quorum or a failed probe."""
         circuit.epoch = circuit.opened = self._next_epoch(max(circuit.epoch, known), now)
         circuit.state, circuit.until, circuit.opens = "open", now + duration, opens
         circuit.failures, circuit.category, circuit.error = by.failures, by.category, by.error
@@ -291,20 +303,24 @@ class MemoryStore:
         self._publish(circuit, now)
 
     def _publish(self, circuit: _Circuit, now: int) -> None:
+        """Notify all listeners of a change."""
         circuit.end_mode(now)
         for heard in list(self._heard):
             heard(circuit.view(now))
 
 
 def _by_epoch(circuit: _Circuit) -> int:
+    """Return the key by which circuits are sorted: when they changed last."""
     return circuit.epoch
 
 
 def _after(times: dict[str, int], now: int) -> list[str]:
+    """Return the names whose time has not passed."""
     return [name for name, until in times.items() if until > now]
 
 
 def _clock_in_force() -> int:
+    """Return the time of the clock in force, in microseconds."""
     return round(current_clock().now() * _SECOND)
 
 

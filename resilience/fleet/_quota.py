@@ -95,11 +95,13 @@ class FleetBucket(Bucket):
     # -- under the lock ----------------------------------------------------------------------------------------------
 
     def use(self, clock: Clock) -> None:
+        """Take times from *clock*; where that is another one, nothing is leased."""
         if clock is not self.clock:
             super().use(clock)
             self._forget()
 
     def begin_here(self, clock: Clock) -> None:
+        """Go on in this process, by *clock*, with the booked tokens whose time has come."""
         super().begin_here(clock)
         self._mature(clock.now())
 
@@ -113,6 +115,7 @@ class FleetBucket(Bucket):
         return max(held, self._expected(cost, now))
 
     def turn(self, cost: float, now: float) -> float:
+        """Return when a call can go that comes *now*, last in the queue, as far as is known; ask for its tokens."""
         needed = self.queued + max(cost, 0.0)
         held = super().free_at(cost)
         if not self.queue and not self._has(cost, now):
@@ -122,24 +125,29 @@ class FleetBucket(Bucket):
         return max(held, self._expected(needed, now))
 
     def take(self, cost: float, now: float) -> int:
+        """Take leased tokens, and return the epoch in which they may be given back."""
         self._take(cost)
         return self.epoch
 
     def change(self, tokens: float, epoch: int) -> None:
+        """Give back *tokens* that were taken in *epoch*, or, below 0, owe them: the next batch pays."""
         if epoch == self.epoch or tokens < 0:
             self.leased += tokens
 
     def _take_if_free(self, cost: float, now: float) -> bool:
+        """Take *cost* tokens if they are leased and no call waits; return whether."""
         if self.queue or not self._has(cost, now):
             return False
         self._take(cost)
         return True
 
     def _take(self, cost: float) -> None:
+        """Take leased tokens, and count them as spent."""
         self.leased -= cost
         self._spent += cost
 
     def _has(self, cost: float, now: float) -> bool:
+        """Whether *cost* tokens are leased, and no server's Retry-After holds back the calls."""
         self._mature(now)
         return self.leased >= cost and super().free_at(cost) <= now
 
@@ -170,6 +178,7 @@ class FleetBucket(Bucket):
         return max(at, now) + max(lacking - tokens, 0.0) * self.interval
 
     def _forget(self) -> None:
+        """Have nothing leased, booked or asked for."""
         self.leased, self._booked, self._asking, self._spent = 0.0, None, None, 0.0
 
     # -- the store ---------------------------------------------------------------------------------------------------
@@ -242,6 +251,7 @@ class _LeasedTokens:
         self._cost = cost
 
     def try_enter(self, permit: Permit, /) -> bool:
+        """Take the tokens of a call if they are leased and no call waits; return whether."""
         return self._bucket.try_acquire(self._cost)
 
     def leave(self, permit: Permit, /) -> None:
@@ -259,10 +269,12 @@ class _AskTokens(Waiting):
         self._take = take
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Ask for the batch, and hand it to the bucket."""
         self._bucket.leased_by(store.take(stamp, self._take))
         self.ring()
 
     def failed(self) -> None:
+        """Let calls go by the safe share."""
         self._bucket.not_leased()
         self.ring()
 
@@ -276,6 +288,7 @@ class _GiveBack:
         self._take = take
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Give the tokens back."""
         store.take(stamp, self._take)
 
     def failed(self) -> None:
@@ -283,5 +296,6 @@ class _GiveBack:
 
 
 def _ring(tickets: list[Ticket]) -> None:
+    """Wake the calls of *tickets*, not under a lock."""
     for ticket in tickets:
         ticket.ring()

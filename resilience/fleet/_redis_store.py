@@ -56,6 +56,7 @@ def parse_client(parameter: str, value: object) -> object:
 
 
 def _client_of_url(parameter: str, url: str) -> object:
+    """Return the client of the library that the scheme of *url* names, which is imported here."""
     scheme = url.partition("://")[0]
     packages = {"redis": "redis", "rediss": "redis", "unix": "redis", "valkey": "valkey", "valkeys": "valkey"}
     # Not the URL itself: it may hold a password.
@@ -100,6 +101,7 @@ class RedisStore:
         self._scripts = {verb: (hashlib.sha1(text.encode()).hexdigest(), text) for verb, text in SCRIPTS.items()}  # noqa: S324 - as Redis names scripts
 
     def beat(self, stamp: Stamp, beat: Beat) -> BeatReply:
+        """Run the script `beat`."""
         # A new one each time: a store that has lost its contents must not have the same again.
         incarnation = secrets.token_hex(8)
         found = self._run(
@@ -111,6 +113,7 @@ class RedisStore:
         )
 
     def vote(self, stamp: Stamp, vote: Vote) -> VoteReply:
+        """Run the script `vote`."""
         votes, needed, view = self._run(
             "vote",
             stamp,
@@ -127,6 +130,7 @@ class RedisStore:
         return VoteReply(int(votes), int(needed), _view(view))
 
     def lease(self, stamp: Stamp, ask: Ask) -> LeaseReply:
+        """Run the script `lease`."""
         known = ask.known
         token, wait, view = self._run(
             "lease",
@@ -147,6 +151,7 @@ class RedisStore:
         return LeaseReply(_text(token), _seconds(wait), _view(view))
 
     def result(self, stamp: Stamp, result: Result) -> CircuitView:
+        """Run the script `result`."""
         found = self._run(
             "result",
             stamp,
@@ -163,12 +168,14 @@ class RedisStore:
         return _view(found)
 
     def command(self, stamp: Stamp, command: Command) -> CircuitView:
+        """Run the script `command`."""
         found = self._run(
             "command", stamp, command.name, command.mode, _micros(command.seconds), command.by, command.why
         )
         return _view(found)
 
     def take(self, stamp: Stamp, take: Take) -> TakeReply:
+        """Run the script `take`."""
         tokens, wait, nodes = self._run(
             "take",
             stamp,
@@ -183,6 +190,7 @@ class RedisStore:
         return TakeReply(float(tokens), _seconds(wait), int(nodes))
 
     def read(self) -> dict[str, Any]:
+        """Run the script `read`, which writes nothing."""
         now, circuits, nodes, audit = self._run("read", Stamp(""))
         names = [_text(name) for name in nodes[::2]]
         heard = [_seconds(score) for score in nodes[1::2]]
@@ -196,11 +204,13 @@ class RedisStore:
         }
 
     def listen(self, heard: Callable[[CircuitView], object], ended: Callable[[], object]) -> Callable[[], object]:
+        """Subscribe to the news of the fleet, and have a thread call *heard* with each change."""
         listener = _Listener(self._client, f"{self._prefix}news", heard, ended)
         listener.start()
         return listener.end
 
     def close(self) -> None:
+        """Close the connections of the client, which is the store's own."""
         self._client.close()
 
     def _run(self, verb: str, stamp: Stamp, *arguments: object) -> Any:
@@ -240,6 +250,7 @@ class _Listener(threading.Thread):
             self._subscription.unsubscribe()
 
     def run(self) -> None:
+        """Hand on each change until it is to end, or the connection is lost."""
         try:
             while not self._ending:
                 message = self._subscription.get_message(timeout=_LISTEN)
@@ -281,8 +292,10 @@ def _text(value: object) -> str:
 
 
 def _seconds(micros: Any) -> float:
+    """Return microseconds of an answer as seconds."""
     return float(micros) / 1e6
 
 
 def _micros(seconds: float) -> int:
+    """Return seconds as microseconds, for a script."""
     return round(seconds * 1e6)

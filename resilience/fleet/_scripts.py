@@ -296,6 +296,7 @@ return {text(now), circuits, nodes, redis.call('LRANGE', P .. 'audit', 0, -1)}
 
 
 def _script(body: str) -> str:
+    """Return a whole script: what all have in common, then *body*, with the constants as numbers."""
     text = _COMMON + body
     for name, value in (("TOLERANCE", TOLERANCE), ("DAY", DAY), ("LIVE", LIVE), ("PAGE", PAGE), ("AUDITED", AUDITED)):
         text = text.replace(name, str(value))
