@@ -276,7 +276,7 @@ class MemoryStore:
         stepped = 0
         if now < self._last:
             stepped = self._last - now
-        elif expected > 0 and now - expected > TOLERANCE:
+        elif expected > 0 and abs(now - expected) > TOLERANCE:
             stepped = max(expected, self._last) - now
         self._offset += stepped
         return now + stepped

@@ -24,7 +24,7 @@ DAY = 86_400
 LIVE = 5_000_000
 """Microseconds after its last beat for which a process counts as live."""
 TOLERANCE = 60_000_000
-"""Microseconds by which the server's clock may jump ahead before the fleet time makes up for it."""
+"""Microseconds by which the server's clock may jump before the fleet time makes up for it."""
 PAGE = 200
 """The most changes in one answer."""
 AUDITED = 100
@@ -44,7 +44,7 @@ local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + offset
 local stepped = 0
 if now < last then
   stepped = last - now
-elseif expected > 0 and now - expected > TOLERANCE then
+elseif expected > 0 and math.abs(now - expected) > TOLERANCE then
   stepped = math.max(expected, last) - now
 end
 if stepped ~= 0 then
