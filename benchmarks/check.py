@@ -197,6 +197,7 @@ def _separates_keys(shape: str, keyed: Function) -> None:
 _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
     "retry": (_succeeds, _retries),
     "breaker": (_succeeds, _trips, _rejects),
+    "fleet_breaker": (_succeeds, _trips, _rejects),
     "fallback": (_succeeds, _falls_back),
     "fallback_breaker": (_succeeds, _rejects_with_default),
     "stack": (_succeeds, _retries, _falls_back, _rejects_with_default),

@@ -45,6 +45,16 @@ def breaker(function: Function) -> Function:
     return circuit()[1](function)
 
 
+def fleet_breaker(function: Function) -> Function:
+    from resilience.fleet import Fleet
+
+    fleet = Fleet("memory://", name=new_name())
+    made = resilience.CircuitBreaker(new_name(), failure_threshold=THRESHOLD, reset_timeout=RESET, fleet=fleet)
+    made.call(int)  # the first call asks the store
+    guarded: Function = made(function)
+    return guarded
+
+
 def keyed() -> tuple[Function, Function]:
     def key(key: str, function: Function) -> str:
         return key

@@ -219,6 +219,7 @@ _SUBMODULES = {
     "errors",
     "events",
     "execution",
+    "fleet",
     "integrations",
     "metrics",
     "policies",

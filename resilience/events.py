@@ -43,6 +43,9 @@ __all__ = [
     "Event",
     "FallbackFailed",
     "FallbackUsed",
+    "FleetCommanded",
+    "FleetLost",
+    "FleetRestored",
     "HedgePaused",
     "HedgeStarted",
     "HedgeWon",
@@ -246,6 +249,39 @@ class CallRejected(Event):
 
     def _policy_fields(self) -> dict[str, object]:
         return _named(self.kind, self.policy)
+
+
+# -- fleets -----------------------------------------------------------------------------------------------------------
+
+
+@event_type("fleet.commanded", Severity.WARNING)
+class FleetCommanded(Event):
+    """An operator, *by*, has set the circuit named *policy* to *mode* in all processes of a fleet.
+
+    It ends after *seconds*; None: when it is released. Each process that has the circuit emits it.
+    """
+
+    mode: str
+    by: str
+    why: str
+    seconds: float | None = None
+
+    def _policy_fields(self) -> dict[str, object]:
+        return _named("circuit_breaker", self.policy)
+
+
+@event_type("fleet.lost", Severity.WARNING)
+class FleetLost(Event):
+    """The store of the fleet named *target* raised *error*: circuits and quotas of this process go on by themselves."""
+
+    error: Exception = dataclasses.field(repr=False)
+
+
+@event_type("fleet.restored", Severity.INFO)
+class FleetRestored(Event):
+    """The store of the fleet named *target* is back; so many *nodes* live."""
+
+    nodes: int
 
 
 # -- rate limits ------------------------------------------------------------------------------------------------------

@@ -26,6 +26,9 @@ from resilience.events import (
     Event,
     FallbackFailed,
     FallbackUsed,
+    FleetCommanded,
+    FleetLost,
+    FleetRestored,
     HedgePaused,
     HedgeStarted,
     HedgeWon,
@@ -81,6 +84,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     others |= {CircuitSetByHand}
     others |= {LimitChanged}
     others |= {DeadlineIgnored}
+    others |= {FleetCommanded, FleetLost, FleetRestored}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

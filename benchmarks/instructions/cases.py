@@ -84,6 +84,7 @@ _CAUGHT = ("raising and catching a plain exception", references.caught)
 CASES = (
     Case("sync-retry", "success: retry", "retry", *_EMPTY),
     Case("sync-breaker", "success: breaker", "breaker", *_EMPTY),
+    Case("fleet-breaker", "success: breaker of a fleet", "fleet_breaker", "breaker without a fleet", ours.breaker),
     Case("sync-stack", f"success: {_STACK}", "stack", *_EMPTY),
     Case("sync-stack-open", f"success: {_STACK}, of a function of *args, **kwargs", "stack", *_EMPTY, subject="open"),
     Case("method-stack", f"success, method: {_STACK}", "stack", *_EMPTY, shape="method"),

@@ -47,10 +47,15 @@ class PerKey(Keyed[B], Generic[B]):
 
     scope: Final = "key"
 
-    def __init__(self, template: B, make: Callable[[], B], key: Callable[..., Hashable], max_keys: int) -> None:
-        super().__init__(make, max_keys, _is_idle, lambda: f"circuit {template.circuit.name!r}")
+    def __init__(self, template: B, make: Callable[[Hashable], B], key: Callable[..., Hashable], max_keys: int) -> None:
+        super().__init__(partial(make, None), max_keys, _is_idle, lambda: f"circuit {template.circuit.name!r}")
         self._template = template
+        self._make_for = make
         self._key = key
+
+    def _new(self, key: Hashable) -> B:
+        """Return a new circuit: a fleet knows it by its *key*."""
+        return self._make_for(key)
 
     def policy_for(self, target: object) -> Policy:
         """Return the policy that takes the calls of *target* through the circuit of their key."""

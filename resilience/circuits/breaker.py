@@ -111,18 +111,20 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
         elif config.per_instance:
             self._scoped = PerInstance(self, self._fork)
         REGISTRY.add(self)
-        if self._named and config.storage is None:  # those that share a storage know of each other
+        if (
+            self._named and config.storage is None and config.fleet is None
+        ):  # those that share a state know of each other
             REGISTRY.check_name(self)
 
     def _instead_of_pickling(self) -> tuple[str, str]:
         return (
             f"the circuit {self.name!r}",
-            "make it in a module that each process imports; storage= shares the state of one between processes",
+            "make it in a module that each process imports; fleet= shares the state of one between processes",
         )
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: RequestMethods) -> CircuitBreakerPolicy:
         """Return the policy that calls go through. A subclass may count failures in another way."""
-        return _policy_class(config)(config.name or _UNNAMED, config, methods)
+        return _new_policy(config.name or _UNNAMED, config, methods)
 
     def _attach(self, circuit: CircuitBreakerPolicy, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         """Put this object in front of *circuit*, with *listeners* and the storage of its config."""
@@ -135,15 +137,15 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
         for observer in self._storage_observers:
             observer.sync_from_storage()  # another process may have opened it
 
-    def _fork(self) -> CircuitBreaker:
-        """Return a new circuit with the options, listeners and mode of this one, for a key or an object."""
+    def _fork(self, key: Hashable = None) -> CircuitBreaker:
+        """Return a new circuit with the options, listeners and mode of this one, for a *key* or an object."""
         # Not through __init__: thousands of them share what was checked once.
         fork = CircuitBreaker.__new__(CircuitBreaker)
         fork._named = True
         config = self._circuit.config
-        circuit = _policy_class(config)(self._circuit.name, config, self._circuit.methods)
+        circuit = _new_policy(self._circuit.name, config, self._circuit.methods, key)
         fork._attach(circuit, self._own_listeners)
-        if self.mode is not CircuitMode.NORMAL:
+        if self.mode is not CircuitMode.NORMAL and circuit.mode is CircuitMode.NORMAL:
             circuit.change_mode(self.mode, current_clock())
         return fork
 
@@ -346,10 +348,16 @@ def _module_of(frame: FrameType | None) -> str:
     return "" if frame is None else frame.f_globals.get("__name__", "")
 
 
-def _policy_class(config: CircuitBreakerConfig) -> type[CircuitBreakerPolicy]:
+def _new_policy(
+    name: str, config: CircuitBreakerConfig, methods: RequestMethods, key: Hashable = None
+) -> CircuitBreakerPolicy:
+    """Return the policy of a new circuit: one that a fleet shares is made by the fleet, by its name and *key*."""
+    if config.fleet is not None:
+        made: CircuitBreakerPolicy = config.fleet.make_circuit(name, config, methods, key)
+        return made
     if config.partial:
-        return PartialCircuit
-    return CircuitBreakerPolicy
+        return PartialCircuit(name, config, methods)
+    return CircuitBreakerPolicy(name, config, methods)
 
 
 _Scoped: TypeAlias = PerKey[CircuitBreaker] | PerInstance[CircuitBreaker] | OneForAll[CircuitBreaker]

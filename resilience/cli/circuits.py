@@ -16,7 +16,7 @@ from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import public_methods
 from resilience.cli.application import import_application
 from resilience.cli.circuit_table import print_circuits
-from resilience.cli.output import ExitCode, counted, print_json
+from resilience.cli.output import ExitCode, UserError, counted, print_json
 
 if TYPE_CHECKING:
     from resilience._runtime.protocol import Policy
@@ -31,7 +31,12 @@ _NOTE = (
 
 
 def run_circuits(arguments: argparse.Namespace) -> int:
-    """Import an application and print its circuits."""
+    """Import an application and print its circuits; with ``--fleet`` ask the store of a fleet for those."""
+    _check(arguments)
+    if arguments.fleet is not None:
+        from resilience.cli.fleet import run_fleet_circuits
+
+        return run_fleet_circuits(arguments)
     module, value = import_application(arguments.application)
     gc.collect()  # a circuit without a reference is not the application's
     breakers, scope = _circuits_of(value)
@@ -53,6 +58,14 @@ def run_circuits(arguments: argparse.Namespace) -> int:
         sys.stdout.write(f"{counted(len(breakers), 'circuit')} {scope} {arguments.application}\n\n")
         print_circuits(found, _NOTE)
     return ExitCode.OK
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise UserError unless there is one of an application and a fleet."""
+    if (arguments.application is None) == (arguments.fleet is None):
+        raise UserError("give a module such as shop.main, or --fleet with the URL of a fleet's server; one of them")
+    if arguments.fleet is None and (arguments.watch or arguments.name):
+        raise UserError("--watch and --name go with --fleet")
 
 
 def _circuits_of(value: object) -> tuple[list[CircuitBreaker], str]:

@@ -35,6 +35,7 @@ _COMMANDS = {
     "demo": ("resilience.cli.demo", "run_demo"),
     "doctor": ("resilience.cli.doctor", "run_doctor"),
     "explain": ("resilience.cli.explain", "run_explain"),
+    "fleet": ("resilience.cli.fleet", "run_fleet"),
     "lint": ("resilience.cli.lint", "run_lint"),
     "report": ("resilience.cli.report", "run_report"),
     "run": ("resilience.cli.script", "run_script"),

@@ -29,6 +29,7 @@ examples:
   resilience explain httpx.ReadTimeout   the category of a failure, what follows
   resilience explain status 503
   resilience circuits shop.main          the circuits of an application
+  resilience fleet isolate payments --fleet redis://cache:6379/0
   resilience codes shop.errors           the error codes of an application
   resilience doctor shop.main            what its clients do by themselves
   resilience lint shop.main              mistakes in stacks of policies
@@ -84,10 +85,28 @@ examples:
 
 The application is imported, which runs its modules; nothing of it is called.
 The states are those of this fresh process. For those of a running service,
-let it return resilience.circuits.snapshot() at a health endpoint.
+let it return resilience.circuits.snapshot() at a health endpoint, or ask the
+store of its fleet:
+
+  resilience circuits --fleet redis://cache:6379/0
+  resilience circuits --fleet redis://cache:6379/0 --name shop --watch
 
 exit codes: 0 imported, 1 it raised while it was imported, 2 no such module,
 130 Ctrl-C
+"""
+
+_FLEET_EXAMPLES = """\
+examples:
+  resilience fleet isolate payments --fleet redis://cache:6379/0 --until 600 --why 'the bank asks for it'
+  resilience fleet isolate hosts --key eu.example.org --fleet redis://cache:6379/0
+  resilience fleet release payments --fleet redis://cache:6379/0
+
+isolate: all processes reject its calls. shadow: they reject none, but record.
+release: they go on from the state that the fleet has. Processes that start
+later follow, too. What was done, by whom and why is in `resilience circuits
+--fleet URL` and in the event fleet.commanded of each process.
+
+exit codes: 0 done, 1 the store cannot be asked, 2 a wrong option, 130 Ctrl-C
 """
 
 _CODES_EXAMPLES = """\
@@ -268,12 +287,24 @@ def build_parser() -> argparse.ArgumentParser:
     circuits = _command(
         commands, "circuits", "import an application; print the circuits it defines", _CIRCUITS_EXAMPLES
     )
-    circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
+    circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", nargs="?", help="what to import")
+    _add_fleet_options(circuits, required=False)
+    circuits.add_argument("--watch", action="store_true", help="with --fleet: print them every second until Ctrl-C")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     doctor = _command(commands, "doctor", "find out what an application's clients do by themselves", _DOCTOR_EXAMPLES)
     doctor.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     doctor.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    fleet = _command(commands, "fleet", "isolate or release a circuit in all processes of a fleet", _FLEET_EXAMPLES)
+    fleet.add_argument("action", choices=["isolate", "shadow", "release"], help="what is to be done")
+    fleet.add_argument("circuit", metavar="CIRCUIT", help="the name of the circuit")
+    _add_fleet_options(fleet, required=True)
+    fleet.add_argument("--key", help="the key of a circuit that has one for each")
+    fleet.add_argument("--until", type=_number(0.001, 31_536_000), metavar="SECONDS", help="when it ends by itself")
+    fleet.add_argument("--by", metavar="NAME", help="who does it (default: the user's name)")
+    fleet.add_argument("--why", default="", metavar="REASON", help="the reason, for the audit")
+    fleet.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     lint = _command(commands, "lint", "find mistakes in an application's stacks of policies", _LINT_EXAMPLES)
     lint.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
@@ -346,6 +377,11 @@ def _command(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _add_fleet_options(command: argparse.ArgumentParser, *, required: bool) -> None:
+    command.add_argument("--fleet", required=required, metavar="URL", help="the fleet's server: redis://cache:6379/0")
+    command.add_argument("--name", help="the fleet's name (default: that of the server's only fleet)")
 
 
 def _add_shared_options(command: argparse.ArgumentParser) -> None:

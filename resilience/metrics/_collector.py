@@ -1,8 +1,8 @@
 """The current values of all metrics, read when a scrape, a flush or an export asks for them.
 
-`Collector` reads from four sources: the statistics of tracked calls, the counts of events, the snapshot of circuits and
-the retry budgets. It keeps nothing but the counts of events, and knows no exporter. Prometheus, the files of several
-processes and OpenTelemetry each have one.
+`Collector` reads from five sources: the statistics of tracked calls, the counts of events, the snapshot of circuits,
+the fleets and the retry budgets. It keeps nothing but the counts of events, and knows no exporter. Prometheus, the
+files of several processes and OpenTelemetry each have one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from resilience.metrics.definitions import (
     ERRORS,
     FAILURE,
     FAILURE_RATE,
+    FLEET_LOST,
     LIMIT,
     LIMIT_IN_FLIGHT,
     OTHER,
@@ -73,6 +74,7 @@ class Collector:
             **dict.fromkeys((CALLS, ATTEMPTS), self._read_calls),
             ERRORS: self._read_errors,
             **dict.fromkeys((CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE, SHED_SHARE), _read_circuits),
+            FLEET_LOST: _read_fleets,
             **dict.fromkeys((BUDGET_LEFT, BUDGET_SIZE), self._read_budgets),
             **dict.fromkeys((LIMIT, LIMIT_IN_FLIGHT), _read_limits),
         }
@@ -219,6 +221,17 @@ def _read_limits() -> Mapping[Metric, Values]:
             _keep_highest(limits, name, load["limit"])
             _add(in_flight, (name,), load["in_flight"])
     return {LIMIT: limits, LIMIT_IN_FLIGHT: in_flight}
+
+
+def _read_fleets() -> Mapping[Metric, Values]:
+    """Return for each fleet of this process whether its store is lost. Of one name the worst counts."""
+    lost: Values = {}
+    if "resilience.fleet._lane" in sys.modules:  # else nothing can have made one
+        from resilience.fleet._lane import lanes
+
+        for lane in lanes():
+            _keep_highest(lost, lane.fleet, float(lane.lost))
+    return {FLEET_LOST: lost}
 
 
 def _circuits() -> Iterator[CircuitSnapshot]:

@@ -43,6 +43,7 @@ LABELS = {
     "state": "closed, open or half_open",
     "mode": "normal, disabled, shadow or isolated",
     "budget": "the name of a retry budget",
+    "fleet": "the name of a fleet of processes",
 }
 """The labels and what their values mean. Each value is a word of the program, none a part of a call."""
 
@@ -95,6 +96,13 @@ SHED_SHARE = Gauge(
     multiprocess_mode="livemax",
 )
 
+FLEET_LOST = Gauge(
+    "resilience.fleet.lost",
+    "1 while the store of the fleet cannot be reached, and the process decides by itself; else 0.",
+    ("fleet",),
+    multiprocess_mode="livemax",
+)
+
 BUDGET_LEFT = Gauge("resilience.retry_budget.tokens", "The tokens a retry budget has left.", ("budget",))
 BUDGET_SIZE = Gauge("resilience.retry_budget.size", "The tokens of a full retry budget.", ("budget",))
 
@@ -117,7 +125,7 @@ def all_metrics() -> tuple[Metric, ...]:
     """Return every metric there is, the counters of the application's own events included."""
     calls = CALLS, DURATION, ERRORS, ATTEMPTS
     circuits = CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE, SHED_SHARE
-    return (*calls, *event_counters(), *circuits, BUDGET_LEFT, BUDGET_SIZE, LIMIT, LIMIT_IN_FLIGHT)
+    return (*calls, *event_counters(), *circuits, FLEET_LOST, BUDGET_LEFT, BUDGET_SIZE, LIMIT, LIMIT_IN_FLIGHT)
 
 
 def attribute(word: str) -> str:

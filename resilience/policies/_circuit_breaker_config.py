@@ -17,11 +17,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, field
 from datetime import timedelta
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 import pybreaker
 
 from resilience._runtime.callables import is_async, name_of
+from resilience._safe_access import safe_getattr
 from resilience._validation import optional, parse_count, parse_duration, parse_number, require, require_bool
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.policies._keyed import parse_key
@@ -30,7 +31,7 @@ from resilience.policies._sliding_window import CountWindow, RecentCalls, TimeWi
 from resilience.policies.backoff import equal_jitter
 from resilience.profiles import DerivedTable, Profile, changed_profiles
 
-__all__ = ["IGNORED", "SUCCESS", "CircuitBreakerConfig", "TripRates"]
+__all__ = ["IGNORED", "SUCCESS", "CircuitBreakerConfig", "SharesCircuits", "TripRates"]
 
 SUCCESS: Final = 0
 """The weight of an outcome that is no failure: the dependency answered, if only to refuse."""
@@ -79,6 +80,12 @@ def _parse_storage(parameter: str, value: object) -> object:
     return value
 
 
+def _parse_fleet(parameter: str, value: object) -> object:
+    expected = "a fleet, made by resilience.fleet.Fleet('redis://cache:6379', name='shop')"
+    require(callable(safe_getattr(value, "make_circuit")), parameter, value, expected, TypeError)
+    return value
+
+
 def _unchecked(_: str, value: object) -> object:
     """Keep an option as it is: it is checked where it is used, as the methods of a class are when it is decorated."""
     return value
@@ -122,6 +129,18 @@ _EXCLUDES = (
         {"storage", "per_instance"},
         "storage=, per_instance=True: a storage holds the state of one circuit, so all would open together",
     ),
+    (
+        {"fleet", "storage"},
+        "fleet=, storage=: both share the state between processes; a fleet has no need of a storage",
+    ),
+    (
+        {"fleet", "per_instance"},
+        "fleet=, per_instance=True: an object is in one process; give key= for what the fleet has in common",
+    ),
+    (
+        {"fleet", "partial"},
+        "fleet=, partial=True: each process sheds a share of its own calls; a fleet opens and closes",
+    ),
     ({"storage", "partial"}, "storage=, partial=True: a storage holds no share of calls to shed"),
     *(
         ({option, "partial"}, f"{option}=, partial=True: a partial circuit measures the share of failures by itself")
@@ -129,6 +148,14 @@ _EXCLUDES = (
     ),
 )
 """The options that cannot both be given, and why."""
+
+
+class SharesCircuits(Protocol):
+    """A fleet, as far as circuits know it: it makes the policy of a circuit that processes have in common."""
+
+    def make_circuit(self, name: str, config: Any, methods: Any, key: Hashable) -> Any:
+        """Return the policy of the circuit called *name*; with *key*, of the circuit of that key."""
+        ...
 
 
 class TripRates(NamedTuple):
@@ -219,6 +246,7 @@ class CircuitBreakerConfig:
         exclude: The names of its methods that are not guarded, besides well-known ones that make no request.
         listeners: Listeners of pybreaker's, which are notified of calls and transitions.
         storage: A storage of pybreaker's, which shares the state between processes.
+        fleet: The fleet of processes that have this circuit in common. See `resilience.fleet.Fleet`.
     """
 
     name: str | None = field(default=None, repr=False, metadata=_NAME)
@@ -252,6 +280,7 @@ class CircuitBreakerConfig:
     storage: pybreaker.CircuitBreakerStorage | None = field(
         default=None, repr=False, metadata={"parse": _parse_storage}
     )
+    fleet: SharesCircuits | None = field(default=None, repr=False, metadata={"parse": _parse_fleet})
 
     #: What follows from the options, as numbers, for the state machine. Infinite: never.
     trip_failures: float = field(init=False, repr=False)
@@ -291,6 +320,8 @@ class CircuitBreakerConfig:
         opens = self.failure_threshold is not None or not given.isdisjoint(("partial", *_RATES))
         expected = "failure_rate or slow_call_rate, or nothing opens the circuit"
         require(opens, "failure_threshold", self.failure_threshold, expected, TypeError)
+        named = "fleet" not in given or "name" in given
+        require(named, "name", self.name, "the dependency's name with fleet=: processes know it by that", TypeError)
         for options, problem in _EXCLUDES:
             if options <= given:
                 raise TypeError(problem)

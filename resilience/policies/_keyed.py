@@ -60,8 +60,12 @@ class Keyed(Generic[T]):
                 return found
             if len(self._states) >= self._max_keys:
                 del self._states[self._eviction_candidate()]
-            found = self._states[key] = self._make()
+            found = self._states[key] = self._new(key)
             return found
+
+    def _new(self, key: Hashable) -> T:
+        """Return a new state, for *key*."""
+        return self._make()
 
     def of_call(self, call: Call, key: Callable[..., Hashable]) -> T:
         """Return the state of the key that *key* derives from the arguments of *call*.

@@ -147,6 +147,8 @@ class RateLimiting(Policy):
         """
         if len(demands) == 1 and demands[0].bucket.try_acquire(demands[0].cost):
             return None
+        for _, bucket, cost in demands:
+            yield from bucket.prepare(call, cost)
         clock, ticket = call.clock, ticket_of(demands)
         latest = latest_start(call, self.max_wait)
         try:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
-from resilience._runtime.protocol import Permit
+from resilience._runtime.protocol import Call, Limiter, Permit, Steps
 from resilience.clock import SYSTEM, Clock, current_clock
 
 __all__ = ["Booking", "Bucket", "FreeTokens", "Lock", "Ticket"]
@@ -93,6 +93,14 @@ class Bucket:
                 self.epoch += 1
             self.tat = tat + price
             return True
+
+    def limiter(self, cost: float) -> Limiter:
+        """Return what takes the tokens of calls on the fast path, where all take *cost* of them."""
+        return FreeTokens(self, cost)
+
+    def prepare(self, call: Call, cost: float) -> Steps[None]:
+        """See to the tokens of a call that were not there: nothing, since they come with time."""
+        yield from ()
 
     def available(self, now: float) -> float:
         """Return how many tokens are there; none where they are owed, or a server has asked to wait."""

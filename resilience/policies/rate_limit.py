@@ -14,13 +14,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
 from resilience._runtime.callables import is_async
 from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.protocol import Call, Limiter
+from resilience._safe_access import safe_getattr
 from resilience._validation import given_options, optional, parse_count, parse_duration, parse_number, require
 from resilience.classification._rate_limits import is_from_cache, requests_left
 from resilience.classification.retry_hints import retry_after_of_result
@@ -29,15 +30,32 @@ from resilience.policies._keyed import from_arguments, parse_key, state_of_call
 from resilience.policies._keyed_buckets import KeyedBuckets
 from resilience.policies._rate import parse_rate
 from resilience.policies._rate_limiting import Demand, RateLimiting, Reservation, held, reserve, take_at_once, ticket_of
-from resilience.policies._token_bucket import Bucket, FreeTokens
+from resilience.policies._token_bucket import Bucket, Lock
 
 if TYPE_CHECKING:
     from resilience.policies.limits_library import LimitsRateLimit
 
-__all__ = ["CombinedRateLimit", "RateLimit", "RateLimitSnapshot", "Reservation", "rate_limit"]
+__all__ = ["CombinedRateLimit", "RateLimit", "RateLimitSnapshot", "Reservation", "SharesQuotas", "rate_limit"]
+
+
+def _parse_fleet(fleet: SharesQuotas, key: Callable[..., Hashable] | None) -> SharesQuotas:
+    expected = "a fleet, made by resilience.fleet.Fleet('redis://cache:6379', name='shop')"
+    require(callable(safe_getattr(fleet, "make_bucket")), "fleet", fleet, expected, TypeError)
+    if key is not None:
+        raise TypeError("fleet=, key=: a fleet shares one quota; give no key, or a limit of its own to each")
+    return fleet
+
 
 _BURST_SHARE = 10
 _MAX_HOLD = 60.0
+
+
+class SharesQuotas(Protocol):
+    """A fleet, as far as rate limits know it: it makes the bucket of a quota that processes have in common."""
+
+    def make_bucket(self, name: str, interval: float, burst: int, lock: Lock) -> Bucket:
+        """Return the bucket of the quota called *name*: *burst* tokens, of which one comes back in *interval* s."""
+        ...
 
 
 class RateLimitSnapshot(TypedDict):
@@ -73,6 +91,8 @@ class RateLimit(RateLimiting):
         key: a function of the call's arguments: each key has a bucket, and a queue, of its own.
         max_keys: the keys that are kept; one whose bucket is full is forgotten before.
         only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
+        fleet: the fleet of processes that have this quota in common, by its *name*; not with *key*. See
+            `resilience.fleet.Fleet`.
 
     A refused call raises `RateLimitedError`, of the category REJECTED: no circuit counts it, no retry repeats it at
     once. It is refused at once where its turn would come after *max_wait* or its deadline, and has the seconds to its
@@ -104,6 +124,7 @@ class RateLimit(RateLimiting):
         max_keys: int = 100_000,
         only: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
+        fleet: SharesQuotas | None = None,
     ) -> None:
         require(isinstance(name, str), "name", name, "the dependency's name as text, such as 'geocoder'", TypeError)
         require(bool(name.strip()), "name", name, "the dependency's name, such as 'geocoder'")
@@ -124,11 +145,14 @@ class RateLimit(RateLimiting):
         self.rejected: int = 0
         self._given_burst = burst
         # The collector may run while the lock is held, and with it a call's generator that leaves the queue.
-        self._bucket = Bucket(parsed.interval, self.burst, fork_safe(threading.RLock()))
+        lock = fork_safe(threading.RLock())
+        self._bucket = Bucket(parsed.interval, self.burst, lock)
+        if fleet is not None:
+            self._bucket = _parse_fleet(fleet, key).make_bucket(name, parsed.interval, self.burst, lock)
         self._keyed = KeyedBuckets(parsed.interval, self.burst, parse_count("max_keys", max_keys))
         if key is None and not callable(cost):
             self.fast_path: bool = True
-            self.fast_path_limiter: Limiter | None = FreeTokens(self._bucket, self._cost)
+            self.fast_path_limiter: Limiter | None = self._bucket.limiter(self._cost)
 
     def _parse_constant(self, cost: float | Callable[..., float] | None) -> float:
         """Return the cost of each call; 1 where a function says it."""

@@ -17,6 +17,7 @@ from resilience import (
 )
 from resilience._listeners import emit, subscribe
 from resilience.events import Event, event_types
+from resilience.fleet import Fleet
 from resilience.metrics import track_errors
 from resilience.testing import virtual_time
 from tests.runners import Runner, Takes
@@ -85,4 +86,5 @@ def story() -> list[object]:
                 fetch(f"host-{number}")
             except ConnectionResetError:
                 pass
-    return [budget, breaker, partial, keyed, fetch, adaptive_limit("metered shelves")]
+    fleet = Fleet("memory://", name="metered")
+    return [budget, breaker, partial, keyed, fetch, adaptive_limit("metered shelves"), fleet]

@@ -1,0 +1,569 @@
+"""The circuit of a fleet, as a policy: it decides locally, votes, and follows what the fleet decides.
+
+While the fleet's circuit is closed, this is a circuit like any other, with the same fast path: its failures are its
+own, and it opens by its own options. That holds for this process at once, and is a *vote*. The fleet opens where the
+votes are a quorum; then it is *held*, in every process: open for the same time, and half-open together. A call is a
+probe only by a lease of the store, with a token and an end. Its result goes to the store, which decides.
+
+No call waits for the store, but for two: one that needs a lease, and the first one after a start or a long rest, which
+makes sure that what is known is current. Both wait for `WAIT` seconds at most. While the store is in trouble the
+circuit decides by itself, as one without a fleet does.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from resilience._listeners import emit, has_listeners
+from resilience._outcome import Outcome
+from resilience._runtime.method_selection import RequestMethods
+from resilience._runtime.protocol import Admission, Call, Sleep, Steps
+from resilience.categories import ErrorCategory
+from resilience.clock import Clock, current_clock
+from resilience.errors.circuit import CircuitOpenError
+from resilience.fleet._lane import Lane, Waiting
+from resilience.fleet._protocol import Ask, CircuitView, FleetStore, LeaseReply, Result, Stamp, Vote
+from resilience.policies._circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.circuit_states import (
+    CircuitMode,
+    CircuitObserver,
+    Closed,
+    HalfOpen,
+    Open,
+    ProbePermit,
+    State,
+    Transition,
+)
+
+if TYPE_CHECKING:
+    from resilience.events import FleetCommanded
+
+__all__ = ["WAIT", "FleetCircuit", "id_of"]
+
+WAIT = 0.1
+"""The longest that a call waits for the store, in seconds."""
+_ASK_AGAIN = 1.0
+"""The longest time after which a circuit whose probe was refused asks again, in seconds."""
+_FOREVER = 1_000_000
+_NOTHING = CircuitView("", 0)
+_MODES = {mode.value: mode for mode in CircuitMode}
+
+
+def id_of(name: str, key: Hashable = None) -> str:
+    """Return the name of a circuit in the store: that of a key has the key behind it.
+
+    Raises TypeError for a key whose text is another one in each process: an object without a text of its own.
+
+    >>> id_of("payments"), id_of("payments", "eu"), id_of("payments", ("eu", 3))
+    ('payments', 'payments[eu]', 'payments[eu, 3]')
+    """
+    if key is None:
+        return name
+    parts: tuple[object, ...] = (key,)
+    if isinstance(key, tuple):
+        parts = cast("tuple[object, ...]", key)
+    for part in parts:
+        if type(part).__repr__ is object.__repr__ and type(part).__str__ is object.__str__:
+            raise TypeError(
+                f"key= of circuit {name!r} gave a {type(part).__name__}: with fleet= give a text, a number or another"
+                " value whose text is the same in each process"
+            )
+    return f"{name}[{', '.join(map(str, parts))}]"
+
+
+class _Lease(ProbePermit):
+    """The permit of a probe that the store has given a lease, by *token*."""
+
+    __slots__ = ("token",)
+
+    def __init__(self, state: HalfOpen, acquired_at: float, until: float, token: str) -> None:
+        super().__init__(state, acquired_at, until)
+        self.token: str = token
+
+
+class FleetCircuit(CircuitBreakerPolicy):
+    """The policy of a circuit that a `Fleet` shares. See the module for what it does.
+
+    What the lane tells it, in its own thread, it does under its lock, as a call does; events are emitted outside of
+    that. What it tells the lane is put into the lane's queue, which takes no lock.
+    """
+
+    __slots__ = (
+        "_ask",
+        "_ask_at",
+        "_lane",
+        "_mode_from",
+        "_quorum",
+        "_spare",
+        "_view",
+        "_view_at",
+        "held",
+        "id",
+    )
+
+    def __init__(
+        self, name: str, config: CircuitBreakerConfig, methods: RequestMethods, lane: Lane, quorum: float, key: Hashable
+    ) -> None:
+        self._lane = lane
+        self._quorum = quorum
+        self.id: str = id_of(name, key)
+        #: Whether the fleet has this circuit open or half-open, and not only this process.
+        self.held: bool = False
+        #: What the fleet's circuit was last, and when that was, by the lane's clock.
+        self._view: CircuitView = _NOTHING
+        self._view_at: float = 0.0
+        #: The name in the store whose mode this circuit has; empty where it has a mode of its own.
+        self._mode_from: str = ""
+        #: The request for a lease in flight, when the next one may go, and a lease that no call has taken yet.
+        self._ask: _AskLease | None = None
+        self._ask_at: float = -math.inf
+        self._spare: tuple[str, float, float] | None = None
+        super().__init__(name, config, methods)
+        lane.enrol(self)
+        self.arm()
+
+    # -- admission ---------------------------------------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Send the next call through a closed circuit to `run`, which sees that what is known is current."""
+        with self._lock:
+            if isinstance(self.state, Closed):
+                self.state.fast_path = self.state.quiet = False
+
+    def forked(self) -> None:
+        """Begin anew in a forked process: what is asked for, or leased, is the parent's."""
+        self._ask = self._spare = None
+        if isinstance(self.state, Closed):  # not under the lock, which another thread of the parent may have held
+            self.state.fast_path = self.state.quiet = False
+
+    def _acquire(self, call: Call) -> Steps[Closed | ProbePermit | Outcome | None]:
+        """Admit a call: see that what is known is current, ask for a lease where one is needed, then decide.
+
+        A call of a closed circuit comes here only where the circuit is armed; see `arm`.
+        """
+        waiting = self._lane.sync()
+        if waiting is not None:
+            yield from _wait(waiting, call)
+        self._disarm()
+        waiting = self._ask_if_due(call.clock)
+        if waiting is not None:
+            yield from _wait(waiting, call)
+        return (yield from super()._acquire(call))
+
+    def _disarm(self) -> None:
+        """Let the calls of a closed circuit take the fast path again, unless something else keeps them from it."""
+        state = self.state
+        if isinstance(state, Closed) and not (state.fast_path or state.observed or state.selective):
+            with self._lock:
+                state.set_observed(bool(self.observers))
+
+    def _alone(self) -> bool:
+        """Whether this circuit decides by itself at the moment."""
+        return not self.held or self._lane.lost or self.mode is not CircuitMode.NORMAL
+
+    def _ask_if_due(self, clock: Clock) -> Waiting | None:
+        """Ask for a lease, where a call may be a probe; return the wait for the answer."""
+        if self._alone():
+            return None
+        with self._lock:
+            now, state = clock.now(), self.state
+            if isinstance(state, Closed) or (isinstance(state, Open) and not state.half_opens(now)):
+                return None
+            if self._ask is not None or self._has_spare(now) or self._is_too_early(now):
+                return None
+            ask = self._ask = _AskLease(self, now)
+        self._lane.send(ask)
+        self._lane.pump()
+        return ask
+
+    def _is_too_early(self, now: float) -> bool:
+        """Whether a lease was refused a moment ago, and the store would refuse it again."""
+        return now < self._ask_at <= now + 2 * _ASK_AGAIN  # else the clock is another one
+
+    def _has_spare(self, now: float) -> bool:
+        """Whether there is a lease that no call has taken: its call had gone when the answer came."""
+        spare = self._spare
+        return spare is not None and spare[1] <= now < spare[2]
+
+    def acquire(self, clock: Clock) -> tuple[Closed | ProbePermit | None, Transition | None]:
+        """Admit a call as the state machine does; while the fleet holds the circuit, only with a lease."""
+        if isinstance(self.state, Closed) or self._alone():
+            return super().acquire(clock)
+        with self._lock:
+            now, state, transition = clock.now(), self.state, None
+            if state.half_opens(now):
+                transition = CircuitBreakerPolicy._transition(self, _half_open(state), clock, state)
+                state = self.state
+            if not isinstance(state, HalfOpen) or not self._has_spare(now):
+                return None, transition
+            assert self._spare is not None
+            (token, asked_at, until), self._spare = self._spare, None
+            permit = _Lease(state, asked_at, until, token)
+            state.permits.add(permit)
+            return permit, transition
+
+    def _rejection(self, state: State, left: float, probing: bool = False, ramping: bool = False) -> CircuitOpenError:
+        """Return the error of a rejected call: to a circuit that is held half-open, when it asks again."""
+        if probing and not self._alone():
+            left = max(self._ask_at - current_clock().now(), 0.0)
+        return super()._rejection(state, left, probing, ramping)
+
+    # -- outcomes ----------------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        admitted: Admission | ProbePermit | None,
+        weight: int,
+        clock: Clock,
+        category: ErrorCategory | None = None,
+        error: Exception | None = None,
+        open_for: float | None = None,
+    ) -> Transition | None:
+        """Record an outcome as the state machine does. That of a lease goes to the store, which decides."""
+        if not isinstance(admitted, _Lease):
+            transition = super().record(admitted, weight, clock, category, error, open_for)
+            self._lane.pump()
+            return transition
+        with self._lock:
+            in_time = admitted.is_active(clock.now()) and self.mode is not CircuitMode.DISABLED
+            counts = self.state.take_back(admitted) and in_time
+            if open_for is not None:
+                weight = max(weight, 1)
+            result = self._result_of(admitted, weight, clock, category, error, open_for, counts=counts)
+        self._lane.send(_SendResult(self, result, admitted, (weight, category, error, open_for), clock))
+        self._lane.pump()
+        return None
+
+    def _result_of(
+        self,
+        lease: _Lease,
+        weight: int,
+        clock: Clock,
+        category: ErrorCategory | None,
+        error: Exception | None,
+        open_for: float | None,
+        *,
+        counts: bool,
+    ) -> Result:
+        """Return what the store receives about a probe: that it was good or bad, or that it says nothing.
+
+        The numbers are those of this process's options: how many results decide, and how long the circuit opens.
+        """
+        config = self.config
+        if not counts or weight == IGNORED:
+            return Result(self.id, lease.token, "none")
+        if weight == SUCCESS:
+            return Result(self.id, lease.token, "ok", closes=config.success_threshold)
+        self.category = category
+        reopens = next(failures for failures in range(1, _FOREVER) if config.reopens_after(failures))
+        seconds = config.open_seconds(self._view.opens + 1, clock.random())
+        if open_for is not None:
+            reopens, seconds = 1, open_for
+        return Result(
+            self.id,
+            lease.token,
+            "bad",
+            reopens=reopens,
+            seconds=seconds,
+            failures=self.state.failures + weight,
+            category=_label(category),
+            error=type(error).__name__ if error is not None else "",
+        )
+
+    def release(self, admitted: object) -> None:
+        """Take back a probe's permit, and give its lease back to the fleet."""
+        super().release(admitted)
+        if isinstance(admitted, _Lease):
+            self._lane.send(_SendResult(self, Result(self.id, admitted.token, "none"), admitted, None, current_clock()))
+            self._lane.pump()
+
+    def decide_alone(
+        self,
+        lease: _Lease,
+        outcome: tuple[int, ErrorCategory | None, Exception | None, float | None] | None,
+        clock: Clock,
+    ) -> None:
+        """Record the outcome of a probe here: the store, which was to decide, is in trouble."""
+        if outcome is None:
+            return
+        weight, category, error, open_for = outcome
+        with self._lock:
+            if lease.state is not self.state:
+                return
+            lease.state.permits.add(lease)
+            transition = super().record(lease, weight, clock, category, error, open_for)
+        self._announce(transition)
+
+    def record_success(self, state: Closed, began: float, clock: Clock) -> Transition | None:
+        """Record a success as the state machine does: a slow one may open the circuit, which is a vote."""
+        transition = super().record_success(state, began, clock)
+        if transition is not None:
+            self._lane.pump()
+        return transition
+
+    def record_slow(self, state: Closed, clock: Clock) -> Transition | None:
+        """Record a slow call that was cut off as the state machine does: it may open the circuit, which is a vote."""
+        transition = super().record_slow(state, clock)
+        self._lane.pump()
+        return transition
+
+    def announce(self, transition: Transition, observers: Sequence[CircuitObserver]) -> None:
+        """Notify of a transition that was made by hand, and see that the fleet hears of it."""
+        super().announce(transition, observers)
+        self._lane.pump()
+
+    # -- votes -------------------------------------------------------------------------------------------------------
+
+    def _transition(
+        self, state: State, clock: Clock, seen: State | None = None, mode: CircuitMode | None = None
+    ) -> Transition | None:
+        """Make a transition of this process's own, which is a vote, or takes it back."""
+        made = super()._transition(state, clock, seen, mode)
+        if made is not None and self.mode is CircuitMode.NORMAL and mode is None:
+            self._tell_of(made[1])
+        return made
+
+    def _tell_of(self, state: State) -> None:
+        """Vote where this process's own circuit has opened; take the vote back where it has closed."""
+        if isinstance(state, Open):
+            self._vote(state, state.until - state.opened_at)
+        elif isinstance(state, Closed):
+            self.held = False
+            self._lane.send(_SendVote(self, Vote(self.id, self.name, 0.0, self._quorum)))
+
+    def _vote(self, state: Open, seconds: float) -> None:
+        """Send a vote that holds for so many *seconds*. A circuit that is open without an end has none to send."""
+        if not 0 < seconds < math.inf:
+            return
+        vote = Vote(
+            self.id,
+            self.name,
+            seconds,
+            self._quorum,
+            epoch=self._view.epoch,
+            opens=state.consecutive_opens,
+            failures=state.failures,
+            category=_label(state.last_category),
+            error=state.last_error_type or "",
+        )
+        self._lane.send(_SendVote(self, vote))
+
+    def reunite(self, lane: Lane) -> None:
+        """Tell the store what it may have lost: that the fleet holds this circuit; or else that it is open here."""
+        with self._lock:
+            state, now = self.state, lane.clock().now()
+            if self.mode is not CircuitMode.NORMAL:
+                return
+            if self.held:
+                lane.send(_AskLease(self, now, wants=False))
+            elif isinstance(state, Open):
+                self._vote(state, state.until - now)
+
+    # -- what the fleet decides --------------------------------------------------------------------------------------
+
+    def follow(self, view: CircuitView) -> None:
+        """Go where the fleet's circuit is, unless that is known already; and take its mode."""
+        with self._lock:
+            known, transition = self._view, None
+            if view.epoch < known.epoch:
+                return
+            if view.epoch > known.epoch:
+                clock = self._lane.clock()
+                self._view, self._view_at = view, clock.now()
+                if (view.state, view.opened) != (known.state, known.opened):
+                    self._ask_at, self._spare = -math.inf, None
+                    transition = self._go(clock)
+        self._announce(transition)
+        self.follow_mode(view)
+
+    def _go(self, clock: Clock) -> Transition | None:
+        """Go to the state that the fleet has, where it has opened or closed; return the transition."""
+        view, state = self._view, self.state
+        opens, was_held = view.state == "open", self.held
+        if self.mode in (CircuitMode.ISOLATED, CircuitMode.DISABLED):
+            self.held = opens
+            return None
+        if opens:
+            now = clock.now()
+            until = self._view_at + view.left
+            new: State = Open(
+                view.failures,
+                view.error or None,
+                _category(view.category),
+                min(self._view_at, now, until),
+                until,
+                view.opens,
+                state.permits,
+            )
+        elif was_held:
+            new = self._closed(since=clock.now(), ramp_up=self.config.ramp_up_seconds)
+        else:
+            return None
+        self.held = opens
+        # Not by the method of this class: it is no vote.
+        return CircuitBreakerPolicy._transition(self, new, clock, state)
+
+    def follow_mode(self, view: CircuitView) -> None:
+        """Take the mode that an operator has set for this circuit, or for all of its name."""
+        with self._lock:
+            if view.mode == "normal" and self._mode_from != view.name:
+                return  # of its own, or set under another name
+            mode = _MODES.get(view.mode, CircuitMode.NORMAL)
+            self._mode_from = view.name if view.mode != "normal" else ""
+            if mode is self.mode:
+                return
+            clock = self._lane.clock()
+            transition = self.change_mode(mode, clock)
+            if mode is CircuitMode.NORMAL and self.held:
+                transition = self._go(clock) or transition
+        if has_listeners():
+            emit(self._command(view))
+            emit(self.mode_event(self.name))
+        self._announce(transition)
+
+    def _command(self, view: CircuitView) -> FleetCommanded:
+        """Return the event of a command of an operator, as this process has followed it."""
+        from resilience.events import FleetCommanded
+
+        return FleetCommanded(
+            target=self.name, policy=self.name, mode=view.mode, by=view.by, why=view.why, seconds=view.mode_left
+        )
+
+    def _announce(self, transition: Transition | None) -> None:
+        """Notify of a transition that the fleet has made, where the state is another one."""
+        if transition is not None and transition[0].kind is not transition[1].kind:
+            super().announce(transition, self.observers)
+
+    # -- answers to requests -----------------------------------------------------------------------------------------
+
+    def known(self) -> CircuitView:
+        """Return what is known of the fleet's circuit, as of now; nothing where the fleet does not hold it."""
+        with self._lock:
+            if not self.held:
+                return _NOTHING
+            return self._view._replace(left=self._view.left - (self._lane.clock().now() - self._view_at))
+
+    def leased(self, ask: _AskLease, reply: LeaseReply) -> None:
+        """Take the answer to a request for a lease."""
+        self.follow(reply.view)
+        with self._lock:
+            if self._ask is ask:
+                self._ask = None
+            if reply.token:
+                # By this process's clock it ends before the store ends it: the time in between has passed.
+                self._spare = (reply.token, ask.asked_at, ask.asked_at + self.config.lease_seconds)
+            else:
+                self._ask_at = self._lane.clock().now() + min(max(reply.wait, 0.01), _ASK_AGAIN)
+
+    def not_leased(self, ask: _AskLease) -> None:
+        """Take note that a request for a lease has failed: the store is in trouble."""
+        with self._lock:
+            if self._ask is ask:
+                self._ask = None
+
+
+class _AskLease(Waiting):
+    """The request for a lease, by a call that waits for it."""
+
+    __slots__ = ("_circuit", "_wants", "asked_at")
+
+    def __init__(self, circuit: FleetCircuit, now: float, *, wants: bool = True) -> None:
+        super().__init__()
+        self._circuit = circuit
+        self._wants = wants
+        self.asked_at: float = now
+
+    def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Ask for the lease, with what is known of the circuit, and hand the answer to it."""
+        circuit = self._circuit
+        known = circuit.known()
+        if not known.epoch:  # the fleet has closed it meanwhile
+            circuit.not_leased(self)
+        else:
+            config = circuit.config
+            ask = Ask(circuit.id, secrets.token_hex(8), config.lease_seconds, config.probes, known, wants=self._wants)
+            reply = store.lease(stamp, ask)
+            if self._wants:
+                circuit.leased(self, reply)
+            else:
+                circuit.follow(reply.view)
+        self.ring()
+
+    def failed(self) -> None:
+        """Let the call go on: the circuit decides by itself."""
+        self._circuit.not_leased(self)
+        self.ring()
+
+
+class _SendVote:
+    """A vote, or its withdrawal."""
+
+    __slots__ = ("_circuit", "_vote")
+
+    def __init__(self, circuit: FleetCircuit, vote: Vote) -> None:
+        self._circuit = circuit
+        self._vote = vote
+
+    def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Send the vote, and follow the circuit that the answer has: the vote may have made the quorum."""
+        self._circuit.follow(store.vote(stamp, self._vote).view)
+
+    def failed(self) -> None:
+        """Do nothing: an open circuit votes again when the store is back."""
+
+
+class _SendResult:
+    """The result of a probe."""
+
+    __slots__ = ("_circuit", "_clock", "_lease", "_outcome", "_result")
+
+    def __init__(
+        self,
+        circuit: FleetCircuit,
+        result: Result,
+        lease: _Lease,
+        outcome: tuple[int, ErrorCategory | None, Exception | None, float | None] | None,
+        clock: Clock,
+    ) -> None:
+        self._circuit = circuit
+        self._result = result
+        self._lease = lease
+        self._outcome = outcome
+        self._clock = clock
+
+    def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Send the result, and follow what the store has decided by it."""
+        self._circuit.follow(store.result(stamp, self._result))
+
+    def failed(self) -> None:
+        """Have the circuit decide by itself what the result means."""
+        outcome = None if self._result.kind == "none" else self._outcome
+        self._circuit.decide_alone(self._lease, outcome, self._clock)
+
+
+def _wait(waiting: Waiting, call: Call) -> Steps[None]:
+    """Wait for an answer, for `WAIT` seconds, or up to the call's deadline where that is sooner."""
+    left = min(WAIT, call.due - call.clock.now())
+    if not waiting.done and left > 0:
+        yield Sleep(left, ended_by=waiting.ringing)
+
+
+def _half_open(state: State) -> HalfOpen:
+    """Return the half-open state that follows *state*; probes in flight keep their permits."""
+    return HalfOpen(
+        state.consecutive_failures, state.last_error_type, state.last_category, state.consecutive_opens, state.permits
+    )
+
+
+def _label(category: ErrorCategory | None) -> str:
+    """Return the label of a category, as the store keeps it; empty for none."""
+    return category.label if category is not None else ""
+
+
+def _category(label: str) -> ErrorCategory | None:
+    """Return the category of that label; None where a later version of the toolkit knows it."""
+    return ErrorCategory[label.upper()] if label.upper() in ErrorCategory.__members__ else None
