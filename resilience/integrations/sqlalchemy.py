@@ -13,11 +13,11 @@ before it. The function may run several times, so what it does outside the datab
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, sessionmaker
 
 from resilience.categories import CategoryLike
@@ -31,10 +31,13 @@ from resilience.integrations._transactions import (
 )
 from resilience.policies._retry_config import RetryOptions
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
+
 __all__ = ["in_transaction", "is_commit_unknown"]
 
 S = TypeVar("S", bound=Session)
-A = TypeVar("A", bound=AsyncSession)
+A = TypeVar("A", bound="AsyncSession")
 
 
 @overload
@@ -87,17 +90,29 @@ def in_transaction(source: Any, *on: CategoryLike, **options: Any) -> Any:
     def decorate(function: Callable[..., Any], /) -> Callable[..., Any]:
         return _decorated(source, retry, function)
 
-    if not isinstance(source, Engine | AsyncEngine | sessionmaker | async_sessionmaker):
+    if not isinstance(source, Engine | sessionmaker) and not _is_async(source):
         raise TypeError(f"in_transaction({source!r}): give an engine or a sessionmaker, sync or async")
     return decorate
 
 
 def _decorated(source: Any, retry: TransactionRetry, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return *function* in transactions of *source*. A session sends at the end what it has kept back until then."""
-    if isinstance(source, AsyncEngine):
-        return in_async_transaction(retry, source.begin, function)
-    if isinstance(source, async_sessionmaker):
-        return in_async_transaction(retry, source.begin, function, AsyncSession.flush)
+    if _is_async(source):
+        return _decorated_async(source, retry, function)
     if isinstance(source, sessionmaker):
         return in_sync_transaction(retry, source.begin, function, Session.flush)
     return in_sync_transaction(retry, source.begin, function)
+
+
+def _is_async(source: object) -> bool:
+    """Whether *source* is of SQLAlchemy's asyncio part. That needs greenlet, and is not imported by itself."""
+    found = sys.modules.get("sqlalchemy.ext.asyncio")
+    return found is not None and isinstance(source, found.AsyncEngine | found.async_sessionmaker)
+
+
+def _decorated_async(source: Any, retry: TransactionRetry, function: Callable[..., Any]) -> Callable[..., Any]:
+    from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+    if isinstance(source, async_sessionmaker):
+        return in_async_transaction(retry, source.begin, function, AsyncSession.flush)
+    return in_async_transaction(retry, source.begin, function)
