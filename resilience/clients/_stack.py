@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextvars import Token
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from resilience._deadline_context import (
     ActiveDeadline,
@@ -152,7 +152,7 @@ def _at(policy: Policy, host: str) -> Policy:
     if _state_by_host(policy) is None:
         return policy
     if isinstance(policy, SlotPolicy):
-        return cast("SlotPolicy[Slots]", policy).of(host)
+        return policy.of(host)  # pyright: ignore[reportUnknownVariableType]  # of any slots
     assert isinstance(policy, PerKeyPolicy)
     assert isinstance(policy.owner, CircuitBreaker)
     return policy.owner.of(host).circuit
