@@ -31,6 +31,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 collect_ignore_glob = [
     "resilience/_pyinstaller/hook-*.py",  # PyInstaller runs it, and nothing imports it
     "tests/wrong_calls.py",  # type checkers read it
+    "tests/typing/protected_clients.py",
+    # Programs that a test starts in processes of their own.
+    "tests/examples/django_recipe.py",
+    "tests/integrations/celery_shop.py",
+    "tests/integrations/django_bank.py",
 ]
 
 _FIXTURES = ("request", "docs_server", "_docs_server", "own_events")

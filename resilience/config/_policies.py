@@ -68,8 +68,8 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     >>> @policies["catalogue"]
     ... def search(query: str) -> str:
     ...     return f"{query} lamp"
-    >>> search("brass"), str(policies["catalogue"])
-    ('brass lamp', "policies['catalogue']: retry_on_category(transient, attempts=2) > timeout(0.5)")
+    >>> search("brass"), policies.value("catalogue", "timeout")
+    ('brass lamp', 0.5)
     >>> policies.origin("catalogue", "timeout")
     'code'
     """

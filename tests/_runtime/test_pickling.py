@@ -116,7 +116,7 @@ def test_a_function_and_an_object_of_a_module_are_pickled_by_name():
     [
         (
             lambda: circuit_breaker("billing"),
-            "cannot pickle the circuit 'billing'.*module that each process imports.*storage=",
+            "cannot pickle the circuit 'billing'.*module that each process imports.*fleet=",
         ),
         (lambda: Pipeline(retry, circuit_breaker("billing")), "cannot pickle the circuit 'billing'"),
         (lambda: RetryBudget("billing"), "cannot pickle the retry budget 'billing'.*module that each process imports"),

@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+pytest.importorskip("greenlet", reason="SQLAlchemy's asyncio part needs it")
+
 import sqlalchemy
 from sqlalchemy import orm, text
 from sqlalchemy.ext import asyncio as async_sqlalchemy
