@@ -223,6 +223,7 @@ def admin(
     Raises TypeError or ValueError for options that cannot be meant.
 
     >>> application = admin(token="a long random text")
+    >>> application.close()
     """
     require(
         token is None or isinstance(token, str), "token", token, "a text, or None: nothing can be changed", TypeError

@@ -84,6 +84,7 @@ def in_transaction(source: Any, *on: CategoryLike, **options: Any) -> Any:
     ...     return connection.execute(sqlalchemy.select(sqlalchemy.literal(left) + right)).scalar_one()
     >>> add(40, 2)
     42
+    >>> engine.dispose()
     """
     retry = TransactionRetry(*on, **options)
 

@@ -42,6 +42,8 @@ LABELS = {
     "circuit": "the name of a circuit; those of its keys and objects are counted together",
     "state": "closed, open or half_open",
     "mode": "normal, disabled, shadow or isolated",
+    "action": "isolate, disable, shadow or reset",
+    "header": "the header of a request whose deadline was ignored",
     "budget": "the name of a retry budget",
     "fleet": "the name of a fleet of processes",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import PurePath
 from typing import NamedTuple
 
 from resilience.categories import ErrorCategory
@@ -235,7 +236,13 @@ def _own_calls(report: ErrorReport) -> Iterator[_Part]:
     if report.exception is None:
         return
     own = [frame for frame in report.exception.traceback if frame.is_own]
-    callers = own[:-1][-_MAX_CALLS:]
+    places = [at for at, frame in enumerate(own) if frame.line_number == report.line_number]
+    here = places[-1] if places else len(own) - 1
+    if here + 1 < len(own):  # in a file of the working directory, which the program has called
+        frame = own[-1]
+        text = f"  fails in {PurePath(frame.filename).name} line {frame.line_number}: {frame.code_line}".rstrip(": ")
+        yield _Part((_CALLS, -1), 3, _line(text))
+    callers = own[:here][-_MAX_CALLS:]
     for number, frame in enumerate(reversed(callers)):
         text = f"  called by line {frame.line_number}: {frame.code_line}".rstrip(": ")
         yield _Part((_CALLS, number), 6, _line(text))

@@ -64,10 +64,11 @@ def test_what_a_program_could_have_written_itself_is_not_imported(executor, fold
     assert [each.message for each in validate(request).import_issues] == ["there is no module 'helper' here"]
 
 
-def test_a_failure_in_a_module_of_the_working_directory_has_its_line(executor, folder):
+def test_a_failure_in_a_module_of_the_working_directory_has_the_line_of_the_program_and_its_own_frame(executor, folder):
     report = run(executor, "import helper\nhelper.fail()", folder, security_level="permissive")
-    assert (report.error.error_type, report.error.line_number) == ("ZeroDivisionError", 6)
-    assert report.error.filename.endswith("helper.py")
+    assert (report.error.error_type, report.error.line_number) == ("ZeroDivisionError", 2)
+    assert "helper.py line 6, in fail: return 1 / 0" in report.error.render()
+    assert "fails in helper.py line 6: return 1 / 0" in report.to_llm()
 
 
 def test_a_module_that_is_misspelt_is_found_beside_the_program(executor, folder):
