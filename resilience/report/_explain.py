@@ -6,6 +6,7 @@ Every text of the report goes through one `Redaction`, made here. A field that i
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 
 from resilience.categories import ErrorCategory
@@ -50,7 +51,7 @@ def explain(failure: Failure) -> ErrorReport:
         category=failure.category,
         error_type=failure.error_type,
         error_message=message,
-        error_summary=_summary(failure, location, message),
+        error_summary=_summary(failure, location, message, diagnosis.suggested_fix),
         timestamp=failure.timestamp or _now(),
         exception=_exception(failure, diagnosis, local_variables, redaction),
         filename=None if location.filename is None else short_name(location.filename),
@@ -100,11 +101,19 @@ def _messages(failure: Failure) -> list[str]:
     return found
 
 
-def _summary(failure: Failure, location: Location, message: str) -> str:
+PYTHONS_GUESS = re.compile(r"\. Did you mean '(?P<name>[^']+)'\?$")
+"""What Python 3.13 adds to the message of a keyword that is not known: the name that looks most like it."""
+
+
+def _summary(failure: Failure, location: Location, message: str, fix: str | None) -> str:
+    """Return the type, the line and the message, without a guess of Python's own that the *fix* does not share."""
     where = ""
     if location.line is not None:
         where = f" on line {location.line}"
     first = _SHORT.get(failure.error_type) or message.strip().partition("\n")[0][:_MAX_SUMMARY]
+    guess = PYTHONS_GUESS.search(first)
+    if guess is not None and fix is not None and guess["name"] not in fix:
+        first = first[: guess.start()]
     return f"{failure.error_type}{where}: {first}" if first else f"{failure.error_type}{where}"
 
 

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from resilience.categories import ErrorCategory
+from resilience.report._explain import PYTHONS_GUESS
 from resilience.report._folding import folded
 from resilience.report._text import causes, printable, value_text
 from resilience.report.model import ErrorReport
@@ -212,7 +213,8 @@ def _reasons(report: ErrorReport) -> Iterator[_Part]:
         yield _Part((_WHY, 1 + number), 5 if number == 0 else 7, _line(f"  {factor}"))
     for number, line in enumerate(_first(causes(report), _MAX_CAUSES)):
         yield _Part((_WHY, 20 + number), 4, _line(f"  {line}"))
-    said = [line for line in message.splitlines() if line.strip() and line not in report.error_summary]
+    lines = (PYTHONS_GUESS.sub("", line) for line in message.splitlines() if line.strip())
+    said = [line for line in lines if line not in report.error_summary]
     for number, line in enumerate(said[:_MAX_MESSAGE_LINES]):
         yield _Part((_WHY, 40 + number), 4 if number == 0 else 6, _line(f"  {line.strip()}"))
 
