@@ -26,7 +26,7 @@ class Feed:
     """New events for one page, in order. *wake* is called, from any thread, when there is one."""
 
     def __init__(self, wake: Callable[[], object]) -> None:
-        self.wake = wake
+        self.wake: Callable[[], object] = wake
         self.waiting: deque[Entry] = deque(maxlen=_MAX_WAITING)
         self.put_count: int = 0
 

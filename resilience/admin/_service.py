@@ -42,8 +42,8 @@ class Service:
     def __init__(
         self, token: str | None, policies: Policies | None, *, read_only: bool, reading_needs_token: bool
     ) -> None:
-        self.journal = Journal()
-        self.holds = Holds()
+        self.journal: Journal = Journal()
+        self.holds: Holds = Holds()
         self._token = token
         self._policies = policies
         self._read_only = read_only

@@ -207,7 +207,10 @@ def _read_circuits() -> Mapping[Metric, Values]:
 
 
 def _read_limits() -> Mapping[Metric, Values]:
-    """Return the values of the adaptive limits' gauges, by name: the highest limit, and all calls in flight."""
+    """Return the values of the adaptive limits' gauges, by name: the highest limit, and all calls in flight.
+
+    A limit by key has one value for all its keys. Names beyond the bound of a metric's series are counted together.
+    """
     limits: Values = {}
     in_flight: Values = {}
     if "resilience.policies.adaptive_limit" in sys.modules:  # else nothing can have made one
@@ -224,7 +227,10 @@ def _read_limits() -> Mapping[Metric, Values]:
 
 
 def _read_fleets() -> Mapping[Metric, Values]:
-    """Return for each fleet of this process whether its store is lost. Of one name the worst counts."""
+    """Return for each fleet of this process whether its store is lost. Of one name the worst counts.
+
+    The value is 1 while the lane cannot reach the store, and 0 otherwise, so that an alert can sum it up.
+    """
     lost: Values = {}
     if "resilience.fleet._lane" in sys.modules:  # else nothing can have made one
         from resilience.fleet._lane import lanes
