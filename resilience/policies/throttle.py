@@ -200,7 +200,6 @@ class Throttle(Policy):
         expected = "a number of more than 1, such as 2: the requests made for each that is accepted"
         self.name: str = name
         self.k: float = parse_number("k", k, expected, least=1.0, above=True)
-        require(self.k < math.inf, "k", k, expected)
         self.window: float = parse_duration("window", window)
         self.methods: MethodSelection | None = select_methods(only, exclude)
         self.key: Callable[..., Hashable] | None = key

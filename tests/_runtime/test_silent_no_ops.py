@@ -313,3 +313,13 @@ def test_an_async_function_that_returns_a_cursor_has_sent_its_query():
         return Cursor()
 
     assert isinstance(asyncio.run(find()), Cursor)
+
+
+def test_a_function_whose_attributes_go_in_a_circle_may_return_a_generator(recwarn: pytest.WarningsRecorder):
+    def items() -> object:
+        return (number for number in range(3))
+
+    guarded = fallback(default=())(items)
+    items.__wrapped__ = items  # type: ignore[attr-defined]
+    assert list(guarded()) == [0, 1, 2]  # type: ignore[call-overload]
+    assert not recwarn.list

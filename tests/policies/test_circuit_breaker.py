@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import anyio
 import pybreaker
 import pytest
@@ -605,3 +607,42 @@ def test_the_note_of_a_failed_call_has_the_state_of_the_circuit_in_words():
         assert breaker.circuit.status(call) == "circuit 'words' open, next probe in 30 s"
         breaker.isolate()
         assert breaker.circuit.status(call) == "circuit 'words' open, until it is reset"
+
+
+def test_an_isolated_circuit_has_no_failures_and_no_opening_to_its_name():
+    breaker = circuit_breaker("isolated, blameless", failure_threshold=1)
+    breaker.isolate()
+    state = breaker.circuit.state
+    assert (state.failures, state.consecutive_opens) == (0, 0)
+    with pytest.raises(CircuitOpenError) as caught:
+        breaker.call(int, "1")
+    assert caught.value.failures == 0
+
+
+class _AskedToWait(Exception):
+    category = ErrorCategory.TIMEOUT
+    retry_after = 5.0
+
+
+def test_a_hint_opens_no_circuit_that_does_not_ask_for_it():
+    breaker = circuit_breaker("no hints", failure_threshold=5)
+
+    @breaker
+    def call() -> None:
+        raise _AskedToWait
+
+    with pytest.raises(_AskedToWait):
+        call()
+    assert breaker.current_state == "closed"
+
+
+def test_a_forked_child_frees_the_lock_of_a_circuit_that_a_thread_of_its_parent_held():
+    breaker = circuit_breaker("held while forking")
+    circuit = breaker.circuit
+    thread = threading.Thread(target=circuit._lock.acquire)
+    thread.start()
+    thread.join()
+    assert not circuit._lock.acquire(blocking=False)
+    circuit._renew_lock()
+    assert circuit._lock.acquire(blocking=False)
+    circuit._lock.release()

@@ -1099,3 +1099,19 @@ def test_a_hedge_without_brackets_is_refused():
 def test_failures_of_a_stack_below_keep_their_category():
     (error,), _, _ = play(hedge(1), (0, Failed("validation")))
     assert classify(error) is ErrorCategory.VALIDATION  # type: ignore[arg-type]
+
+
+def test_what_is_known_of_keys_that_are_used_no_more_is_forgotten(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("resilience.policies.hedge._MAX_KEYS", 8)
+    policy = hedge(after=1.0, key=lambda key: key)
+
+    @policy
+    async def call(key: int) -> int:
+        return key
+
+    async def main() -> None:
+        for key in range(50):
+            assert await call(key) == key
+
+    anyio.run(main)
+    assert len(policy._keyed.items()) <= 8

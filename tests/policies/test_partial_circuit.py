@@ -656,3 +656,10 @@ def test_with_a_storage_there_is_no_share():
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     with pytest.raises(TypeError, match="a storage holds no share of calls to shed"):
         circuit_breaker("part", partial=True, storage=storage)
+
+
+def test_a_new_circuit_sheds_nothing():
+    breaker = circuit_breaker("new and partial", partial=True)
+    (entry,) = [each for each in resilience.circuits.snapshot() if each["name"] == "new and partial"]
+    assert entry["shed"] == 0.0
+    assert breaker.would_admit()

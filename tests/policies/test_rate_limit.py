@@ -720,7 +720,11 @@ def test_a_429_behind_several_limits_holds_the_fastest_and_so_all():
         ((rate_limit("a", "1/s"),), ValueError, "limits=['a']: give two or more"),
         ((rate_limit("a", "1/s"), rate_limit("a", "9/s")), ValueError, "each with a name of its own"),
         ((rate_limit("a", "1/s"), "9/s"), TypeError, "limits='9/s': give rate limits, such as rate_limit("),
-        ((rate_limit("a", "1/s"), rate_limit("b", "1/s", only=["get"])), TypeError, "a limit without only="),
+        (
+            (rate_limit("a", "1/s"), rate_limit("b", "1/s", only=["get"])),
+            TypeError,
+            "limits=<rate_limit('b', '1/s')>: give a limit without only=",
+        ),
     ],
 )
 def test_what_cannot_be_taken_together_is_refused(limits: tuple, kind: type[Exception], says: str):
