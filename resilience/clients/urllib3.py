@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 import urllib3
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPHeaderDict, HTTPResponse, PoolManager, Retry, Timeout
 
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, protection_of
@@ -54,6 +54,9 @@ class Urllib3Adapter(Adapter[Pool]):
         A rejection is no `MaxRetryError`: nothing was retried.
         """
         return ErrorTree(urllib3.exceptions.HTTPError, urllib3.exceptions.TimeoutError)
+
+    def sends_headers(self, client: Pool) -> bool:
+        return True
 
     def dependency(self, client: Pool) -> str:
         if isinstance(client, HTTPConnectionPool):
@@ -132,11 +135,17 @@ class _Call(Exchange[BaseHTTPResponse]):
             return url
         return f"{client.scheme}://{client.host}:{client.port}{url}"
 
-    def request_headers(self) -> object:
+    def request_headers(self) -> Mapping[str, str]:
         headers: Mapping[str, str] | None = self._keywords.get("headers")
         if headers is None:
             return self.client.headers
         return headers
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set the header beside the others; those of the client are sent only where a call brings none of its own."""
+        headers = HTTPHeaderDict(self.request_headers())
+        headers[name] = value
+        self._keywords["headers"] = headers
 
     def body(self) -> Body:
         return body_of(self._keywords.get("body"))

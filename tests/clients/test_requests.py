@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry, Timeout
 
 from resilience import CircuitOpenError, circuit_breaker, classify, deadline, report_of, retry_on_category
-from resilience.clients import inspect_client, protect, protection_of, request_options
+from resilience.clients import inspect_client, protect, protection_of, request_options, send_deadline
 from resilience.testing import no_waits
 
 URL = "http://shelf.example/lamps"
@@ -212,6 +212,20 @@ def test_responses_works_over_a_protected_session() -> None:
         mock.get(URL, json={"name": "brass lamp"})
         assert session.get(URL).json() == {"name": "brass lamp"}
         assert len(mock.calls) == 2
+
+
+def test_a_request_that_the_caller_has_prepared_stays_as_it_is() -> None:
+    session = session_over(Recording(503, 200), deadline(5), retry_on_category(), send_deadline("x-left-ms"))
+    prepared = session.prepare_request(requests.Request("GET", URL))
+    response = session.send(prepared)
+    assert 0 < int(response.request.headers["x-left-ms"]) <= 5000
+    assert "x-left-ms" not in prepared.headers
+
+
+def test_the_policy_that_sends_the_deadline_is_pickled_with_the_session() -> None:
+    session = pickle.loads(pickle.dumps(protect(requests.Session(), deadline(5), send_deadline("x-left-ms"))))
+    session.mount("http://", Recording(200))
+    assert "x-left-ms" in session.get(URL).request.headers
 
 
 def test_inspection_tells_of_retries_time_limits_and_pools() -> None:
