@@ -82,7 +82,8 @@ class AiohttpAdapter(Adapter[ClientSession]):
             findings.append(Finding("retries", text, 2))
         timeout = client.timeout
         if not any((timeout.total, timeout.sock_read)):
-            findings.append(Finding("time_limit", "the session waits for ever: its timeout has no total, no sock_read"))
+            text = "the session waits for ever: its timeout has no total, no sock_read"
+            findings.append(Finding("time_limit", text, problem=True))
         connector = client.connector
         if connector is not None and connector.limit:
             text = f"the connector has at most {connector.limit} connections; a call waits for one"

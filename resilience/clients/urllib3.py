@@ -79,7 +79,8 @@ class Urllib3Adapter(Adapter[Pool]):
         if retries_by_itself(retries) and protection_of(client) is None:
             findings.append(Finding("retries", f"urllib3 retries by itself: {retries}", calls_by_itself(retries)))
         if _waits_for_ever(client):
-            findings.append(Finding("time_limit", "urllib3 waits for ever where a call has no timeout="))
+            text = "urllib3 waits for ever where a call has no timeout="
+            findings.append(Finding("time_limit", text, problem=True))
         return findings
 
 

@@ -264,8 +264,10 @@ def test_inspection_tells_of_the_retry_and_of_the_pool() -> None:
     run(use)
 
 
-def test_a_session_that_waits_for_ever_is_found() -> None:
+def test_a_session_that_waits_for_ever_is_a_problem() -> None:
     async def use(session: aiohttp.ClientSession) -> None:
-        assert "waits for ever" in str(inspect_client(session))
+        (problem,) = inspect_client(session).problems
+        assert str(problem) == "time_limit: the session waits for ever: its timeout has no total, no sock_read"
+        assert inspect_client(protect(session, deadline(5))).problems == []
 
     run(use, timeout=aiohttp.ClientTimeout(total=None))

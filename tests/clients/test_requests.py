@@ -236,3 +236,10 @@ def test_inspection_tells_of_retries_time_limits_and_pools() -> None:
     assert "at most 2 connections for each host; a call waits for one" in text
     assert inspect_client(session).calls == 3
     assert inspect_client(protect(session, retry_on_category(attempts=3))).calls == 3
+
+
+def test_a_session_without_a_time_limit_around_it_is_a_problem() -> None:
+    (problem,) = inspect_client(requests.Session()).problems
+    assert str(problem) == "time_limit: requests waits for ever where a call has no timeout="
+    assert len(inspect_client(protect(requests.Session(), retry_on_category())).problems) == 1
+    assert inspect_client(protect(requests.Session(), deadline(5))).problems == []

@@ -190,3 +190,11 @@ def test_inspection_tells_of_retries_and_time_limits() -> None:
     assert inspect_client(bounded).findings == ()
     assert "waits for ever" in str(inspect_client(urllib3.HTTPConnectionPool("shelf.example")))
     assert inspect_client(protect(urllib3.PoolManager(), retry_on_category(attempts=3))).calls == 3
+
+
+@pytest.mark.parametrize("kind", ["manager", "pool"])
+def test_a_client_without_a_time_limit_is_a_problem(kind: str) -> None:
+    client: Any = urllib3.PoolManager() if kind == "manager" else urllib3.HTTPConnectionPool("shelf.example")
+    (problem,) = inspect_client(client).problems
+    assert str(problem) == "time_limit: urllib3 waits for ever where a call has no timeout="
+    assert inspect_client(protect(client, deadline(5))).problems == []
