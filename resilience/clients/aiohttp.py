@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, FormData, payload
 from aiohttp.payload import IOBasePayload, Payload
+from multidict import CIMultiDict
 
 from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
@@ -42,6 +43,9 @@ class AiohttpAdapter(Adapter[ClientSession]):
     def errors(self, client: ClientSession) -> ErrorTree:
         """Return the classes that programs catch: both are `aiohttp.ClientError`, and a limit is a `TimeoutError`."""
         return ErrorTree(aiohttp.ClientConnectionError, aiohttp.ServerTimeoutError)
+
+    def sends_headers(self, client: ClientSession) -> bool:
+        return True
 
     def dependency(self, client: ClientSession) -> str:
         base = client._base_url
@@ -78,7 +82,8 @@ class AiohttpAdapter(Adapter[ClientSession]):
             findings.append(Finding("retries", text, 2))
         timeout = client.timeout
         if not any((timeout.total, timeout.sock_read)):
-            findings.append(Finding("time_limit", "the session waits for ever: its timeout has no total, no sock_read"))
+            text = "the session waits for ever: its timeout has no total, no sock_read"
+            findings.append(Finding("time_limit", text, problem=True))
         connector = client.connector
         if connector is not None and connector.limit:
             text = f"the connector has at most {connector.limit} connections; a call waits for one"
@@ -125,6 +130,11 @@ class _Call(AsyncExchange[ClientResponse]):
 
     def request_headers(self) -> object:
         return self._session._prepare_headers(self._keywords.get("headers"))
+
+    def set_header(self, name: str, value: str) -> None:
+        headers: CIMultiDict[str] = CIMultiDict(self._keywords.get("headers") or ())
+        headers[name] = value
+        self._keywords["headers"] = headers
 
     def body(self) -> Body:
         """Return the body, made into aiohttp's payload where it is more than bytes or text.

@@ -55,6 +55,9 @@ class RequestsAdapter(Adapter[requests.Session]):
         """
         return ErrorTree(requests.ConnectionError, requests.Timeout)
 
+    def sends_headers(self, client: requests.Session) -> bool:
+        return True
+
     def install(self, client: requests.Session, guard: Guard | AsyncGuard, protection: Protection) -> requests.Session:
         """Replace ``send`` and ``mount`` in the attributes of the session itself.
 
@@ -70,7 +73,7 @@ class RequestsAdapter(Adapter[requests.Session]):
 
     def inspect(self, client: requests.Session) -> list[Finding]:
         """Return the retries and the pool of each mounted adapter. A session has no time limit of its own."""
-        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=")]
+        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=", problem=True)]
         for prefix, adapter in client.adapters.items():
             retries = safe_getattr(adapter, "max_retries")
             if retries_by_itself(retries):
@@ -139,6 +142,11 @@ class _Call(Exchange[requests.Response]):
 
     def request_headers(self) -> object:
         return self._request.headers
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set the header on a copy of the request: the caller may send its own once more, by another call."""
+        self._request = self._request.copy()
+        self._request.headers[name] = value
 
     def body(self) -> Body:
         """Return the prepared body: text, bytes, a file, or what yields parts.

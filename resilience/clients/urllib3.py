@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 import urllib3
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPHeaderDict, HTTPResponse, PoolManager, Retry, Timeout
 
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, protection_of
@@ -55,6 +55,9 @@ class Urllib3Adapter(Adapter[Pool]):
         """
         return ErrorTree(urllib3.exceptions.HTTPError, urllib3.exceptions.TimeoutError)
 
+    def sends_headers(self, client: Pool) -> bool:
+        return True
+
     def dependency(self, client: Pool) -> str:
         if isinstance(client, HTTPConnectionPool):
             return str(client.host)
@@ -76,7 +79,8 @@ class Urllib3Adapter(Adapter[Pool]):
         if retries_by_itself(retries) and protection_of(client) is None:
             findings.append(Finding("retries", f"urllib3 retries by itself: {retries}", calls_by_itself(retries)))
         if _waits_for_ever(client):
-            findings.append(Finding("time_limit", "urllib3 waits for ever where a call has no timeout="))
+            text = "urllib3 waits for ever where a call has no timeout="
+            findings.append(Finding("time_limit", text, problem=True))
         return findings
 
 
@@ -132,11 +136,17 @@ class _Call(Exchange[BaseHTTPResponse]):
             return url
         return f"{client.scheme}://{client.host}:{client.port}{url}"
 
-    def request_headers(self) -> object:
+    def request_headers(self) -> Mapping[str, str]:
         headers: Mapping[str, str] | None = self._keywords.get("headers")
         if headers is None:
             return self.client.headers
         return headers
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set the header beside the others; those of the client are sent only where a call brings none of its own."""
+        headers = HTTPHeaderDict(self.request_headers())
+        headers[name] = value
+        self._keywords["headers"] = headers
 
     def body(self) -> Body:
         return body_of(self._keywords.get("body"))

@@ -89,6 +89,26 @@ def test_a_module_as_a_document(shop: str, capsys: pytest.CaptureFixture[str]):
     ]
 
 
+@pytest.mark.parametrize("client", ["requests.Session()", "urllib3.PoolManager(retries=False)"])
+def test_a_client_of_any_library_without_a_time_limit_is_a_problem(
+    client: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    name = f"shelf_of_{tmp_path.name.replace('-', '_')}"
+    lines = [
+        "import requests, urllib3",
+        "from resilience import deadline",
+        "from resilience.clients import protect",
+        f"plain = {client}",
+        f"protected = protect({client}, deadline(5))",
+    ]
+    (tmp_path / f"{name}.py").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["doctor", f"{name}:plain"]) == 1
+    assert "waits for ever where a call has no timeout=" in capsys.readouterr().out
+    assert main(["doctor", f"{name}:protected"]) == 0
+
+
 @pytest.mark.parametrize(("name", "message"), [("number", "give a client"), ("nothing", "nothing")])
 def test_what_is_no_client_is_a_usage_error(shop: str, name: str, message: str, capsys: pytest.CaptureFixture[str]):
     assert main(["doctor", f"{shop}:{name}"]) == 2

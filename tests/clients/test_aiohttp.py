@@ -17,7 +17,14 @@ from aiohttp import web
 from aioresponses import aioresponses
 
 from resilience import CircuitOpenError, circuit_breaker, classify, deadline, report_of, retry_on_category
-from resilience.clients import current_attempt, inspect_client, protect, protection_of, request_options
+from resilience.clients import (
+    current_attempt,
+    inspect_client,
+    protect,
+    protection_of,
+    request_options,
+    send_deadline,
+)
 from resilience.testing import no_waits
 from tests.clients.server import Received, Server, answer, reset
 
@@ -232,6 +239,21 @@ def test_aioresponses_works_over_a_protected_session() -> None:
     assert run(use) == {"name": "brass lamp"}
 
 
+def test_the_deadline_is_sent_beside_the_headers_of_session_and_call() -> None:
+    given = [("Via", "lamps"), ("Via", "shelf")]
+
+    async def use(session: aiohttp.ClientSession) -> int:
+        protect(session, deadline(5), retry_on_category(), send_deadline("x-left-ms"))
+        return await status_of(session, server.url, headers=given)
+
+    with Server({"/": [answer(503), answer(200)]}) as server:
+        assert run(use, headers={"X-Shop": "lamps", "X-Left-Ms": "60000"}) == 200
+        for request in server.requests:
+            assert (request.headers["x-shop"], request.headers["via"]) == ("lamps", "lamps, shelf")
+            assert 0 < int(request.headers["x-left-ms"]) <= 5000
+    assert given == [("Via", "lamps"), ("Via", "shelf")]
+
+
 def test_inspection_tells_of_the_retry_and_of_the_pool() -> None:
     async def use(session: aiohttp.ClientSession) -> None:
         text = str(inspect_client(session))
@@ -242,8 +264,10 @@ def test_inspection_tells_of_the_retry_and_of_the_pool() -> None:
     run(use)
 
 
-def test_a_session_that_waits_for_ever_is_found() -> None:
+def test_a_session_that_waits_for_ever_is_a_problem() -> None:
     async def use(session: aiohttp.ClientSession) -> None:
-        assert "waits for ever" in str(inspect_client(session))
+        (problem,) = inspect_client(session).problems
+        assert str(problem) == "time_limit: the session waits for ever: its timeout has no total, no sock_read"
+        assert inspect_client(protect(session, deadline(5))).problems == []
 
     run(use, timeout=aiohttp.ClientTimeout(total=None))

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry, Timeout
 
 from resilience import CircuitOpenError, circuit_breaker, classify, deadline, report_of, retry_on_category
-from resilience.clients import inspect_client, protect, protection_of, request_options
+from resilience.clients import inspect_client, protect, protection_of, request_options, send_deadline
 from resilience.testing import no_waits
 
 URL = "http://shelf.example/lamps"
@@ -214,6 +214,20 @@ def test_responses_works_over_a_protected_session() -> None:
         assert len(mock.calls) == 2
 
 
+def test_a_request_that_the_caller_has_prepared_stays_as_it_is() -> None:
+    session = session_over(Recording(503, 200), deadline(5), retry_on_category(), send_deadline("x-left-ms"))
+    prepared = session.prepare_request(requests.Request("GET", URL))
+    response = session.send(prepared)
+    assert 0 < int(response.request.headers["x-left-ms"]) <= 5000
+    assert "x-left-ms" not in prepared.headers
+
+
+def test_the_policy_that_sends_the_deadline_is_pickled_with_the_session() -> None:
+    session = pickle.loads(pickle.dumps(protect(requests.Session(), deadline(5), send_deadline("x-left-ms"))))
+    session.mount("http://", Recording(200))
+    assert "x-left-ms" in session.get(URL).request.headers
+
+
 def test_inspection_tells_of_retries_time_limits_and_pools() -> None:
     session = requests.Session()
     session.mount("http://", HTTPAdapter(max_retries=2, pool_maxsize=2, pool_block=True))
@@ -222,3 +236,10 @@ def test_inspection_tells_of_retries_time_limits_and_pools() -> None:
     assert "at most 2 connections for each host; a call waits for one" in text
     assert inspect_client(session).calls == 3
     assert inspect_client(protect(session, retry_on_category(attempts=3))).calls == 3
+
+
+def test_a_session_without_a_time_limit_around_it_is_a_problem() -> None:
+    (problem,) = inspect_client(requests.Session()).problems
+    assert str(problem) == "time_limit: requests waits for ever where a call has no timeout="
+    assert len(inspect_client(protect(requests.Session(), retry_on_category())).problems) == 1
+    assert inspect_client(protect(requests.Session(), deadline(5))).problems == []

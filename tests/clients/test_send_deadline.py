@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import anyio
 import grpc
 import httpx
@@ -12,8 +15,12 @@ from resilience import deadline, retry_on_category, timeout
 from resilience.clients import protect, protection_of, send_deadline
 from resilience.integrations.deadlines import DeadlineHeader, DeadlineMiddleware
 from resilience.testing import virtual_time
+from tests.clients.conformance import AsyncDriver, Driver, Request, Setup
+from tests.clients.drivers import DRIVERS
+from tests.clients.server import Received, Server, answer, redirect
 
 NAME = "x-envoy-expected-rq-timeout-ms"
+PATIENT = 60  # real seconds that a limit of the tests leaves to the real server
 
 
 class Shop:
@@ -85,6 +92,92 @@ def test_the_format_may_be_any_that_a_header_has():
 def test_it_is_the_innermost_policy_wherever_it_stands():
     client = protect(httpx.Client(), send_deadline(NAME), deadline(10), retry_on_category())
     assert str(protection_of(client).policies[-1]) == f"send_deadline('{NAME}')"
+
+
+def received(
+    driver: Driver, script: dict[str, list[Any]], *policies: Any, proxied: bool = False, **headers: str
+) -> list[Received]:
+    """Return the requests that the server has read for one call, which sends *headers* of its own."""
+    with Server(script) as server, virtual_time(patience=PATIENT):
+        setup = Setup(proxy=server.url if proxied else None)
+        host = "shelf.example" if proxied else server.address
+        request = Request("GET", f"http://{host}/", headers={name.replace("_", "-"): headers[name] for name in headers})
+
+        async def call() -> None:
+            client = driver.guard(driver.open(setup), policies)
+            await driver.send(client, request)  # type: ignore[misc]
+            await driver.close(client)  # type: ignore[func-returns-value]
+
+        if isinstance(driver, AsyncDriver):
+            asyncio.run(call())
+        else:
+            client = driver.guard(driver.open(setup), policies)
+            driver.send(client, request)
+            driver.close(client)
+    return server.requests
+
+
+def left(requests: list[Received]) -> list[str | None]:
+    return [request.headers.get(NAME) for request in requests]
+
+
+RETRY = retry_on_category(base_delay=1, jitter="none")
+every_client = pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
+
+
+@every_client
+def test_each_attempt_of_every_client_sends_what_is_left(driver: Driver):
+    requests = received(
+        driver, {"/": [answer(503), answer(503), answer(200)]}, send_deadline(NAME), deadline(10), RETRY
+    )
+    assert left(requests) == ["10000", "9000", "7000"]
+
+
+@every_client
+def test_the_time_limit_of_an_attempt_counts_for_every_client(driver: Driver):
+    requests = received(
+        driver, {"/": [answer(503), answer(200)]}, deadline(3.5), RETRY, timeout(3), send_deadline(NAME)
+    )
+    assert left(requests) == ["3000", "2500"]
+
+
+@every_client
+def test_a_redirect_sends_what_its_attempt_had(driver: Driver):
+    script = {"/": [redirect(302, "/lamps")], "/lamps": [answer(503), answer(200)]}
+    requests = received(driver, script, deadline(10), RETRY, send_deadline(NAME))
+    assert [(request.path, request.headers.get(NAME)) for request in requests] == [
+        ("/", "10000"),
+        ("/lamps", "10000"),
+        ("/", "9000"),
+        ("/lamps", "9000"),
+    ]
+
+
+@every_client
+def test_without_a_limit_no_client_sends_anything(driver: Driver):
+    assert left(received(driver, {"/": [answer(503), answer(200)]}, RETRY, send_deadline(NAME))) == [None, None]
+
+
+@every_client
+def test_the_headers_of_the_call_are_sent_beside_it(driver: Driver):
+    (request,) = received(driver, {"/": [answer(200)]}, deadline(10), send_deadline(NAME), X_Shop="lamps")
+    assert (request.headers["x-shop"], request.headers[NAME]) == ("lamps", "10000")
+
+
+@every_client
+def test_it_replaces_what_the_caller_has_forwarded_in_any_case(driver: Driver):
+    forwarded = {NAME.upper().replace("-", "_"): "60000"}
+    assert left(received(driver, {"/": [answer(200)]}, deadline(10), send_deadline(NAME), **forwarded)) == ["10000"]
+
+
+@pytest.mark.parametrize(
+    "driver", [each for each in DRIVERS if "proxy" in each.features], ids=lambda driver: driver.name
+)
+def test_it_is_sent_through_a_proxy(driver: Driver):
+    requests = received(
+        driver, {"/": [answer(503), answer(200)]}, deadline(10), RETRY, send_deadline(NAME), proxied=True
+    )
+    assert left(requests) == ["10000", "9000"]
 
 
 def test_a_client_of_a_model_sends_it():

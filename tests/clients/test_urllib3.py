@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 from resilience import CircuitOpenError, circuit_breaker, classify, deadline, retry_on_category
-from resilience.clients import inspect_client, protect, protection_of, request_options
+from resilience.clients import inspect_client, protect, protection_of, request_options, send_deadline
 from resilience.clients._urllib3_body import limit_reading
 from resilience.testing import no_waits
 from tests.clients.server import Received, Server, answer, chunked, cut, redirect
@@ -159,6 +159,29 @@ def test_options_are_given_with_the_call_or_by_a_block() -> None:
         assert manager.request("GET", server.url, resilience=False).status == 503
 
 
+@pytest.mark.parametrize("kind", ["manager", "pool"])
+def test_the_deadline_is_sent_beside_the_headers_of_the_client(kind: str) -> None:
+    own = {"X-Shop": "lamps"}
+    with Server({"/": [answer(503), answer(200)]}) as server:
+        client: Any = urllib3.PoolManager(headers=own)
+        if kind == "pool":
+            client = urllib3.connection_from_url(server.url, headers=own)
+        protect(client, deadline(5), retry_on_category(), send_deadline("x-left-ms"))
+        assert client.request("GET", server.url if kind == "manager" else "/").status == 200
+        assert [request.headers["x-shop"] for request in server.requests] == ["lamps", "lamps"]
+        assert all(0 < int(request.headers["x-left-ms"]) <= 5000 for request in server.requests)
+    assert own == {"X-Shop": "lamps"} == client.headers
+
+
+def test_a_header_with_several_values_keeps_them_beside_the_deadline() -> None:
+    given = urllib3.HTTPHeaderDict([("Via", "lamps"), ("Via", "shelf")])
+    with Server({"/": [answer(200)]}) as server:
+        manager = protect(urllib3.PoolManager(), deadline(5), send_deadline("x-left-ms"))
+        manager.request("GET", server.url, headers=given)
+        assert server.requests[0].headers["via"] == "lamps, shelf"
+        assert "x-left-ms" in server.requests[0].headers and "x-left-ms" not in given
+
+
 def test_inspection_tells_of_retries_and_time_limits() -> None:
     text = str(inspect_client(urllib3.PoolManager()))
     assert "urllib3 retries by itself" in text and "waits for ever" in text
@@ -167,3 +190,11 @@ def test_inspection_tells_of_retries_and_time_limits() -> None:
     assert inspect_client(bounded).findings == ()
     assert "waits for ever" in str(inspect_client(urllib3.HTTPConnectionPool("shelf.example")))
     assert inspect_client(protect(urllib3.PoolManager(), retry_on_category(attempts=3))).calls == 3
+
+
+@pytest.mark.parametrize("kind", ["manager", "pool"])
+def test_a_client_without_a_time_limit_is_a_problem(kind: str) -> None:
+    client: Any = urllib3.PoolManager() if kind == "manager" else urllib3.HTTPConnectionPool("shelf.example")
+    (problem,) = inspect_client(client).problems
+    assert str(problem) == "time_limit: urllib3 waits for ever where a call has no timeout="
+    assert inspect_client(protect(client, deadline(5))).problems == []
