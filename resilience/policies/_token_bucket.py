@@ -149,11 +149,19 @@ class Bucket:
 
         One that costs less than a token needs a whole one: so it does not go before the end of a hold either.
         """
-        return self.tat + max(cost, 1.0) * self.interval - self.depth
+        return self.tat - self._head_start(max(cost, 1.0))
 
     def turn(self, cost: float, now: float) -> float:
         """Return when a call can go that comes *now*, last in the queue."""
-        return max(self.tat, now) + (self.queued + max(cost, 1.0)) * self.interval - self.depth
+        return max(self.tat, now) - self._head_start(self.queued + max(cost, 1.0))
+
+    def _head_start(self, tokens: float) -> float:
+        """Return how long before the TAT so many tokens are there.
+
+        Subtracted at once: added to a time and subtracted again, the seconds would leave what they were rounded by, and
+        a full bucket would refuse a call whose turn is in 0.000000000007 s.
+        """
+        return self.depth - tokens * self.interval
 
     def take(self, cost: float, now: float) -> int:
         """Take tokens, and return the epoch in which they may be given back."""

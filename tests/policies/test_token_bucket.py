@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
+import random
 import threading
 import tracemalloc
 
@@ -398,3 +400,15 @@ def test_a_bucket_that_is_in_use_is_one_object_and_its_queue_is_shared():
         gc.collect()
         assert buckets.in_use() == []
         assert not buckets.of("a").try_acquire()
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(3600.0, 1), (1 / 3, 7), (0.1, 3), (86400 / 1000, 1000)])
+def test_a_full_bucket_lets_a_call_go_at_once_however_times_are_rounded(rate: float, burst: int):
+    chance = random.Random(7)
+    for _ in range(2000):
+        now = chance.uniform(0, 10**6)
+        bucket = Bucket(rate, burst, contextlib.nullcontext())
+        bucket.take(0.0, now)
+        for cost in (1.0, float(burst)):
+            assert bucket.turn(cost, now) <= now
+            assert bucket.free_at(cost) <= now
