@@ -58,15 +58,23 @@ def parse_route(text: str, policy: str, origin: str) -> Route:
         method = words.pop(0)
     if len(words) != 1:
         raise ConfigurationError(f"{origin}: routes: match = {text!r}: give 'GET catalogue.internal/items/*'")
-    place = words[0]
-    parts = urlsplit(place if "//" in place else f"//{place}")
-    if not parts.hostname:
+    host, path = _host_and_path(words[0])
+    if not host:
         raise ConfigurationError(f"{origin}: routes: match = {text!r}: give a host, such as 'catalogue.internal/items'")
-    return Route(method, parts.hostname, parts.path or "/*", policy)
+    return Route(method, host, path or "/*", policy)
 
 
 def best_route(routes: Sequence[Route], method: str, url: str) -> Route | None:
     """Return the most specific of *routes* for a request; the first of equals; None where no route matches."""
-    parts = urlsplit(url if "//" in url else f"//{url}")
-    found = [route for route in routes if route.matches(method, parts.hostname or "", parts.path or "/")]
+    host, path = _host_and_path(url)
+    found = [route for route in routes if route.matches(method, host, path or "/")]
     return max(found, key=lambda route: route.specificity, default=None)
+
+
+def _host_and_path(url: str) -> tuple[str, str]:
+    """Return the host and the path of a URL, with or without a scheme; an empty host where it is no URL."""
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+    except ValueError:  # brackets of an IPv6 address that do not match
+        return "", ""
+    return parts.hostname or "", parts.path

@@ -80,7 +80,7 @@ def _classes(top: str) -> dict[str, type]:
 
 
 # What has to be installed for a library to have all its classes.
-_NEEDED = {"google": "google.api_core", "httpx2": "wsproto"}
+_NEEDED = {"anthropic": "mcp", "google": "google.api_core", "httpx2": "wsproto"}
 
 
 def _covered(top: str, kind: type) -> bool:

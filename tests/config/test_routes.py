@@ -44,7 +44,7 @@ def test_a_request_without_a_route_has_no_policies():
     assert policies_with(ROUTES[1:]).route("GET", "https://elsewhere.example/") is None
 
 
-@pytest.mark.parametrize("match", ["", "GET", "GET a b c", "/items"])
+@pytest.mark.parametrize("match", ["", "GET", "GET a b c", "/items", "[catalogue", "GET http://]x"])
 def test_a_route_that_cannot_be_meant_is_refused(match: str):
     with pytest.raises(ConfigurationError, match="routes: match = "):
         policies_with([(match, "default")])

@@ -145,8 +145,12 @@ def test_a_client_gets_no_more_than_the_maximum(server: object):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_end_of_the_deadline_below_a_handler_is_answered_with_its_status(server: object, kind: str):
-    with pytest.raises(grpc.RpcError) as raised:
-        server(Service(DeadlineExceededError("shop.search")), kind, PATIENCE)
+    for _ in range(10):
+        with pytest.raises(grpc.RpcError) as raised:
+            server(Service(DeadlineExceededError("shop.search")), kind, PATIENCE)
+        # A client of grpc.aio that is still sending when the answer comes may not get to see it.
+        if raised.value.details() != "Internal error from Core":
+            break
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert raised.value.details() == "the deadline has passed"
 
