@@ -23,7 +23,9 @@ QUICK = Backoff(base_delay=0.01, max_delay=0.05)
 def make(port: int) -> Any:
     url = f"redis://127.0.0.1:{port}/0"
     app = celery.Celery("tests.integrations.celery_shop", broker=url, backend=url)
-    app.conf.update(broker_transport_options={"visibility_timeout": 2}, worker_prefetch_multiplier=1)
+    # A worker gives back what others have left when it starts, and then every hundred seconds: a task that was taken a
+    # moment before must count as left.
+    app.conf.update(broker_transport_options={"visibility_timeout": 0.1}, worker_prefetch_multiplier=1)
     store = redis.Redis(port=port)
 
     @app.task(bind=True, shared=False, max_retries=3, name="charge")
