@@ -18,7 +18,17 @@ from typing import Protocol, cast
 
 from resilience.settings import NO_WAITS
 
-__all__ = ["SYSTEM", "Clock", "SystemClock", "TimeLimit", "Waitable", "current_clock", "in_task", "using_clock"]
+__all__ = [
+    "SYSTEM",
+    "Clock",
+    "SystemClock",
+    "TimeLimit",
+    "Waitable",
+    "current_clock",
+    "in_task",
+    "private_random",
+    "using_clock",
+]
 
 
 class TimeLimit(Protocol):
@@ -164,6 +174,15 @@ def in_task(asyncio: ModuleType) -> bool:
         return asyncio.current_task() is not None  # None in a callback, where trio as a guest runs
     except RuntimeError:  # no loop
         return False
+
+
+def private_random() -> Callable[[], float]:
+    """Return a source of random numbers in [0, 1) for one background thread.
+
+    The numbers of the module `random` are the program's: one that has seeded it draws the same ones whether a thread of
+    the toolkit runs or not.
+    """
+    return random.Random().random
 
 
 SYSTEM: Clock = SystemClock()

@@ -31,7 +31,7 @@ from typing import Protocol
 
 from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
-from resilience.clock import SYSTEM, Clock, current_clock
+from resilience.clock import SYSTEM, Clock, current_clock, private_random
 from resilience.fleet._protocol import Beat, BeatReply, CircuitView, FleetStore, Stamp
 
 __all__ = ["Lane", "Member", "Quota", "Request", "Waiting", "lanes"]
@@ -207,6 +207,7 @@ class Lane:
         self._stop_listening: Callable[[], object] | None = None
         self._listeners = 0
         self._ending = False
+        self._random = private_random()
         self._views: dict[str, tuple[CircuitView, float]] = {}
         self._cursor = 0
         self._incarnation = ""
@@ -224,6 +225,10 @@ class Lane:
     def clock(self) -> Clock:
         """Return the clock of an inline lane's caller, or that of the thread."""
         return current_clock() if self.inline else self._own_clock
+
+    def _chance(self) -> float:
+        """Return a random number: of an inline lane's caller, or the thread's own."""
+        return current_clock().random() if self.inline else self._random()
 
     def enrol(self, member: Member) -> None:
         """Have *member* follow the fleet from now on, for as long as it exists."""
@@ -334,7 +339,7 @@ class Lane:
             self._listeners += 1
             self._stop_listening = store.listen(self._heard, functools.partial(self._deaf, self._listeners))
         now = self.clock().now()
-        self._beat_at = now + _BEAT * (0.5 + self.clock().random())
+        self._beat_at = now + _BEAT * (0.5 + self._chance())
         names: list[str] = []
         if now >= self._enrol_at or now < self._enrol_at - 2 * _ENROL:
             names = sorted({member.name for member in self._all()})
@@ -452,7 +457,7 @@ class Lane:
         """Leave the store alone for a while, longer each time."""
         clock = self.clock()
         self._pause = min(2 * self._pause, _MAX_PAUSE)
-        self._beat_at = clock.now() + self._pause * (0.1 + 0.9 * clock.random())
+        self._beat_at = clock.now() + self._pause * (0.1 + 0.9 * self._chance())
         if self._stop_listening is not None:
             self._stop_listening()
             self._stop_listening = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -202,3 +203,15 @@ def test_a_process_that_is_forked_after_the_lane_has_started_has_its_own(fleets:
     os.close(writing)
     assert os.waitstatus_to_exitcode(status) == 0
     assert lane.node == node
+
+
+def test_the_thread_of_a_fleet_leaves_the_random_numbers_of_the_program_alone(fleets: Callable[..., Fleet]):
+    """A program that has seeded `random` draws the same numbers whether the thread runs or not."""
+    fleet = fleets()
+    random.seed(7)
+    state = random.getstate()
+    breaker = circuit_breaker("seeded fleet", fleet=fleet)
+    assert breaker.call(int, "4") == 4
+    until(lambda: fleet._lane._beat_at > 0)
+    assert 0 <= fleet._lane._chance() < 1
+    assert random.getstate() == state
