@@ -227,8 +227,9 @@ class Lane:
         return current_clock() if self.inline else self._own_clock
 
     def _chance(self) -> float:
-        """Return a random number: of an inline lane's caller, or the thread's own."""
-        return current_clock().random() if self.inline else self._random()
+        """Return a random number: of the lane's clock, or, where that is the machine's, the thread's own."""
+        clock = self.clock()
+        return self._random() if clock is SYSTEM else clock.random()
 
     def enrol(self, member: Member) -> None:
         """Have *member* follow the fleet from now on, for as long as it exists."""
