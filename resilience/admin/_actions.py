@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 
+from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
 from resilience._validation import did_you_mean
 from resilience.admin._messages import Refusal
@@ -41,7 +42,7 @@ class Holds:
 
     def __init__(self) -> None:
         self._holds: dict[str, tuple[Hold, threading.Timer | None]] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
 
     def act(self, name: str, key: str | None, action: str, seconds: float | None, by: str, why: str) -> Hold:
         """Do *action* to the circuit called *name*, or to the one of a *key* of it. Emit an event.

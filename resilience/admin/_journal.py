@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from resilience._forks import release_in_child
+from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience.clock import current_clock
 from resilience.events import Event
@@ -28,11 +28,9 @@ class Feed:
     def __init__(self, wake: Callable[[], object]) -> None:
         self.wake: Callable[[], object] = wake
         self.waiting: deque[Entry] = deque(maxlen=_MAX_WAITING)
-        self.put_count: int = 0
 
     def put(self, entry: Entry) -> None:
         """Add an event. The oldest is dropped where the page does not keep up."""
-        self.put_count += 1
         self.waiting.append(entry)
         self.wake()
 
@@ -54,7 +52,7 @@ class Journal:
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
         self._feeds: set[Feed] = set()
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
         self._number = 0
         self._subscription = subscribe(self._add)
 
@@ -93,7 +91,3 @@ class Journal:
     def close(self) -> None:
         """Unsubscribe."""
         self._subscription()
-
-    def renew_lock(self) -> None:
-        """Free the lock, in a forked process, where a thread of the parent may have held it."""
-        release_in_child(self._lock)

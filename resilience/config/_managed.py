@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 
-from resilience._forks import release_in_child
+from resilience._forks import fork_safe
 from resilience._runtime import protocol as base
 from resilience._runtime.decorate import Guarded, Keeper
 from resilience._runtime.pipeline import Pipeline
@@ -35,7 +35,7 @@ class ConfiguredPolicies(Pipeline):
         self._records: weakref.WeakSet[Guarded] = weakref.WeakSet()
         #: All policies of the present plan that guard something, by identity.
         self._handed_out: dict[int, base.Policy] = {}
-        self._lock = threading.RLock()
+        self._lock = fork_safe(threading.RLock())
 
     @property
     def plan(self) -> Plan:
@@ -99,10 +99,6 @@ class ConfiguredPolicies(Pipeline):
         if any(not policy.guards_local_methods for policy in policies):
             return False
         return any(not policy.guards_local_methods for policy in self._handed_out.values())
-
-    def renew_lock(self) -> None:
-        """Free the lock, in a forked process, where a thread of the parent may have held it."""
-        release_in_child(self._lock)
 
     def __str__(self) -> str:
         return f"policies[{self.name!r}]: {super().__str__()}"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import is_generator
-from resilience._runtime.pipeline import Decorator, Pipeline
+from resilience._runtime.pipeline import Decorator
 from resilience.circuits import CircuitBreaker
-from resilience.config._sections import SECTIONS, Section
+from resilience.config._sections import SECTIONS, Section, section_named
 from resilience.config._sources import ConfigurationError, Setting
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.base import decorated_function
@@ -23,8 +23,6 @@ from resilience.policies.retry_budget import RetryBudget
 from resilience.policies.timeout import Timeout, timeout_of
 
 __all__ = ["Kept", "Plan", "check_plan", "make_plan"]
-
-Make: TypeAlias = Callable[[str, Mapping[str, Any]], Decorator]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,14 +65,12 @@ def make_plan(
     sections: Mapping[str, Mapping[str, Setting]],
     kept: Mapping[str, Kept],
     budgets: MutableMapping[str, RetryBudget],
-    *,
-    circuit: Make | None = None,
 ) -> Plan:
     """Return the plan of *name*. What *kept* has of the plan before it goes on where its options are the same.
 
     Raises ConfigurationError where a policy refuses its options, or where there is no policy at all.
     """
-    if circuit is None and "circuit" in sections and "circuit" not in kept:
+    if "circuit" in sections and "circuit" not in kept:
         check_plan(name, sections)  # before there is another circuit of that name
     parts: dict[str, Decorator] = {}
     keeping: dict[str, Kept] = {}
@@ -85,11 +81,8 @@ def make_plan(
         settings = sections[section.name]
         options = {option: setting.value for option, setting in settings.items()}
         before = kept.get(section.name)
-        make = section.make
-        if circuit is not None and section.name == "circuit":
-            make = circuit
         try:
-            part = _part(section, make, name, options, before, budgets, changes)
+            part = _part(section, name, options, before, budgets, changes)
         except (TypeError, ValueError) as error:
             raise _refused(name, section, settings, error) from error
         parts[section.name] = part
@@ -101,17 +94,20 @@ def make_plan(
 
 def check_plan(name: str, sections: Mapping[str, Mapping[str, Setting]]) -> None:
     """Raise ConfigurationError where `make_plan` would. It makes no circuit: circuits are known by their names."""
-    make_plan(name, sections, {}, {}, circuit=_unmade_circuit)
-
-
-def _unmade_circuit(name: str, options: Mapping[str, Any]) -> Decorator:
-    CircuitBreakerConfig(name, **options)
-    return Pipeline(Timeout(1))
+    others = {section: settings for section, settings in sections.items() if section != "circuit"}
+    if others or "circuit" not in sections:
+        make_plan(name, others, {}, {})
+    if "circuit" in sections:
+        settings = sections["circuit"]
+        options: dict[str, Any] = {option: setting.value for option, setting in settings.items()}
+        try:
+            CircuitBreakerConfig(name, **options)
+        except (TypeError, ValueError) as error:
+            raise _refused(name, section_named("circuit"), settings, error) from error
 
 
 def _part(
     section: Section,
-    make: Make,
     name: str,
     options: Mapping[str, Any],
     before: Kept | None,
@@ -129,7 +125,7 @@ def _part(
         if given.pop("budget", True):
             given["budget"] = budgets.setdefault(name, RetryBudget(name))
         options = given
-    return make(name, options)
+    return section.make(name, options)
 
 
 def _refused(name: str, section: Section, settings: Mapping[str, Setting], error: Exception) -> ConfigurationError:

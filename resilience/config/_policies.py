@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
 from resilience._undo import Undo
 from resilience._validation import did_you_mean, parse_duration
@@ -85,7 +86,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         self._managed: dict[str, ConfiguredPolicies] = {}
         self._routes: list[Route] = []
         self._rows: Undo | None = None
-        self._lock = threading.RLock()
+        self._lock = fork_safe(threading.RLock())
         self._apply(self._merged())
 
     @classmethod
