@@ -2,13 +2,14 @@
 
 It prints its port, and when a request has ended a line of JSON: the seconds that were left at the beginning and at the
 end, and how it ended. The front is an ASGI application that asks the middle, a WSGI application, over HTTP; that asks
-the back over gRPC, which retries a dependency that is down.
+the back over gRPC, which retries a dependency that never answers.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -49,7 +50,8 @@ def front(middle: str) -> None:
     async def app(scope: dict[str, object], receive: object, send: object) -> None:
         with reported("front"):
             async with protect(httpx.AsyncClient(timeout=PATIENCE), send_deadline(HEADER)) as client:
-                await client.get(f"http://{middle}/")
+                response = await client.get(f"http://{middle}/")
+                response.raise_for_status()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
 
@@ -84,12 +86,13 @@ def middle(back: str) -> None:
 
 def back() -> None:
     @retry_on_category(attempts=10_000, base_delay=0.05, max_delay=0.05, jitter="none")
-    def ask_a_dependency_that_is_down() -> None:
-        raise ConnectionRefusedError
+    def ask_a_dependency_that_never_answers() -> None:
+        time.sleep(max(remaining(), 0))
+        raise TimeoutError
 
     def find(request: bytes, context: grpc.ServicerContext) -> bytes:
         with reported("back"):
-            ask_a_dependency_that_is_down()
+            ask_a_dependency_that_never_answers()
         return b"found"
 
     server = grpc.server(ThreadPoolExecutor(4), interceptors=[DeadlineInterceptor()])
