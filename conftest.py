@@ -1,7 +1,8 @@
 """The documentation is executed: every Python block of a page, in order, in one namespace per page.
 
 `--slow` runs the tests that are marked slow, too. Without it those of a file that is named run, so that
-`pytest tests/test_storm.py` does what it says.
+`pytest tests/test_storm.py` does what it says. `--quick-of PATH` leaves out the tests of other files that are not
+marked.
 
 `--wrappers=general` runs everything, the documentation too, with the general form of a guarded function's wrapper.
 """
@@ -133,6 +134,13 @@ def own_events() -> Iterator[None]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
     parser.addoption(
+        "--quick-of",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="of the tests that are not marked slow, run those of this file or folder only; may be repeated",
+    )
+    parser.addoption(
         "--wrappers",
         choices=["generated", "general", "replaceable"],
         default="generated",
@@ -170,16 +178,27 @@ def _named_files(config: pytest.Config) -> set[Path]:
     return {path for path in paths if path.is_file()}
 
 
+def _left_out(config: pytest.Config) -> Callable[[pytest.Item], bool]:
+    """Return what is true of a test that is not run: a slow one of a file that is not named, a quick one elsewhere."""
+    named, all_slow = _named_files(config), _all_slow(config)
+    quick = [(config.invocation_params.dir / path).resolve() for path in config.option.quick_of]
+
+    def left_out(item: pytest.Item) -> bool:
+        path = item.path.resolve()
+        if item.get_closest_marker("slow"):
+            return not all_slow and path not in named
+        return bool(quick) and not any(path.is_relative_to(each) for each in quick)
+
+    return left_out
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the slow tests of files that are not named."""
-    if _all_slow(config):
-        return
-    named = _named_files(config)
-    left_out = [item for item in items if item.get_closest_marker("slow") and item.path.resolve() not in named]
+    """Leave out the slow tests of files that are not named, and the quick ones that `--quick-of` does not name."""
+    left_out = list(filter(_left_out(config), items))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        slow = set(left_out)
-        items[:] = [item for item in items if item not in slow]
+        unwanted = set(left_out)
+        items[:] = [item for item in items if item not in unwanted]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

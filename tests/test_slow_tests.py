@@ -42,6 +42,12 @@ def test_a_file_that_is_named_is_run_with_its_slow_tests():
     assert "left out" not in printed
 
 
+def test_quick_tests_of_other_files_are_left_out_on_demand():
+    files, _ = collected("--slow", "--quick-of", "tests/integrations/http", "tests/integrations")
+    assert {SLOW, "tests/integrations/http/test_problem_details.py"} <= files
+    assert QUICK not in files
+
+
 def test_the_mark_chooses_as_any_other_does():
     files, _ = collected("-m", "slow", "tests/integrations")
     assert SLOW in files
