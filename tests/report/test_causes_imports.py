@@ -80,7 +80,7 @@ def test_an_unknown_name_is_reported_as_unknown():
 
 
 def test_a_name_that_is_like_a_known_one_which_is_not_installed_is_asked_about():
-    assert diagnose(failure_of("import langchian")).suggestions == ("Did you mean langchain?",)
+    assert diagnose(failure_of("import tensorfolw")).suggestions == ("Did you mean tensorflow?",)
 
 
 def test_a_misspelt_module_is_recognised_also_where_little_is_allowed():
