@@ -11,7 +11,7 @@ from typing import Any
 
 from resilience.clients.exchange import MAX_DRAINED
 
-__all__ = ["AsyncStream", "SyncStream", "stream_class", "take", "take_async"]
+__all__ = ["AsyncStream", "SyncStream", "TimedStream", "stream_class", "take", "take_async"]
 
 
 class SyncStream:
@@ -26,6 +26,23 @@ class SyncStream:
 
     def close(self) -> None:
         self._close()
+
+
+class TimedStream:
+    """A body that is read until *check* raises: each chunk may come in time, and all of them too late."""
+
+    def __init__(self, stream: Any, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+
+    def __iter__(self) -> Iterator[bytes]:
+        check = self._check
+        for chunk in self._stream:
+            check()
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class AsyncStream:

@@ -13,15 +13,17 @@ four promises:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from contextvars import Token
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
+from resilience._deadline_context import pop_deadline
 from resilience._runtime.protocol import Policy
 from resilience.categories import ErrorCategory
 from resilience.classification._delivery import never_connected
 from resilience.clients._error_tree import ErrorTree
-from resilience.clients._stack import HostStacks, arranged, begin_limit, end_limit
+from resilience.clients._stack import HostStacks, arranged, begin_limit
+from resilience.clients.call_options import ParsedOptions
 from resilience.clients.exchange import AsyncExchange, BaseExchange, ErrorResponse, Exchange, running_attempt
 from resilience.errors.base import DeadlineExceededError, ResilienceError
 from resilience.policies._unrepeatable import forbid_repeat
@@ -42,13 +44,14 @@ class Guard:
         def attempt(exchange: Exchange[Any]) -> object:
             if exchange.failed:
                 _close(exchange, exchange.failed)
-            limit = begin_limit(stack.limit)
+            _begin(exchange, target, limit)
+            token = running_attempt.set(exchange.attempts)
+            in_force = None
             try:
-                token = _begin(exchange, target, stack.limit)
-            except BaseException:
-                end_limit(limit)
-                raise
-            try:
+                if limit < math.inf:
+                    in_force = begin_limit(exchange.due, exchange.clock)
+                for header in headers:
+                    header.send(exchange)
                 response = exchange.send()
                 status = exchange.status(response)
                 if status < _FIRST_ERROR:
@@ -61,10 +64,13 @@ class Guard:
                 _mark(exchange, error)
                 raise
             finally:
-                end_limit(limit)
-                _end(exchange, token)
+                exchange.running -= 1
+                running_attempt.reset(token)
+                if in_force is not None:
+                    pop_deadline(in_force)
 
         stack = arranged(policies, is_async=False)
+        limit, headers = stack.limit, stack.headers
         self.target: str = target
         self.errors: ErrorTree = errors
         self._deadline = stack.deadline
@@ -72,33 +78,31 @@ class Guard:
 
     def call(self, exchange: Exchange[Any]) -> Any:
         """Make the call: return the response for the caller, or raise the client's error, or one within its tree."""
+        answer: object = None
+        failed: Exception | None = None
+        in_force = None
+        exchange.begin_call(self._deadline)
         try:
-            answer, error = self._outcome(exchange)
-            if isinstance(error, ErrorResponse):
-                return exchange.finish(_claim(exchange, error.response))
-            if error is not None:
-                raise _for_caller(error, exchange, self.errors)
-            return _claim(exchange, answer)
+            try:
+                if self._deadline is not None:
+                    in_force = begin_limit(exchange.call_due, exchange.clock)
+                answer = _limited(self._stacks.of(exchange), exchange.options)(exchange)
+            except (ErrorResponse, ResilienceError) as error:
+                if _is_own(error, exchange):
+                    raise
+                failed = error
+            finally:
+                if in_force is not None:
+                    pop_deadline(in_force)
+            if failed is None:
+                return _claim(exchange, answer)
+            if isinstance(failed, ErrorResponse):
+                return exchange.finish(_claim(exchange, failed.response))
+            raise _for_caller(failed, exchange, self.errors)
         finally:
-            error = exchange.failure = None
+            failed = exchange.failure = None
             if exchange.unclaimed or exchange.failed:
                 _close(exchange, exchange.unclaimed, exchange.failed)
-
-    def _outcome(self, exchange: Exchange[Any]) -> tuple[object, Exception | None]:
-        """Return the answer of the call; or None, and an error that the caller does not get as it is."""
-        exchange.begin_call(self._deadline)
-        limit = begin_limit(self._deadline)
-        try:
-            if exchange.options.deadline is None:
-                return self._stacks.of(exchange)(exchange), None
-            with Deadline(exchange.options.deadline):
-                return self._stacks.of(exchange)(exchange), None
-        except (ErrorResponse, ResilienceError) as error:
-            if error is exchange.failure and not isinstance(error, ErrorResponse):
-                raise
-            return None, error
-        finally:
-            end_limit(limit)
 
 
 class AsyncGuard:
@@ -108,8 +112,11 @@ class AsyncGuard:
         async def attempt(exchange: AsyncExchange[Any]) -> object:
             if exchange.failed:
                 await _aclose(exchange, exchange.failed)
-            token = _begin(exchange, target, stack.limit)
+            _begin(exchange, target, limit)
+            token = running_attempt.set(exchange.attempts)
             try:
+                for header in headers:
+                    header.send(exchange)
                 response = await exchange.send()
                 status = exchange.status(response)
                 if status < _FIRST_ERROR:
@@ -122,9 +129,11 @@ class AsyncGuard:
                 _mark(exchange, error)
                 raise
             finally:
-                _end(exchange, token)
+                exchange.running -= 1
+                running_attempt.reset(token)
 
         stack = arranged(policies, is_async=True)
+        limit, headers = stack.limit, stack.headers
         self.target: str = target
         self.errors: ErrorTree = errors
         self._deadline = stack.deadline
@@ -132,30 +141,56 @@ class AsyncGuard:
 
     async def call(self, exchange: AsyncExchange[Any]) -> Any:
         """Make the call, as `Guard.call` does."""
+        answer: object = None
+        failed: Exception | None = None
+        exchange.begin_call(self._deadline)
         try:
-            answer, error = await self._outcome(exchange)
-            if isinstance(error, ErrorResponse):
-                return await exchange.finish(_claim(exchange, error.response))
-            if error is not None:
-                raise _for_caller(error, exchange, self.errors)
-            return _claim(exchange, answer)
+            try:
+                answer = await _limited_async(self._stacks.of(exchange), exchange.options)(exchange)
+            except (ErrorResponse, ResilienceError) as error:
+                if _is_own(error, exchange):
+                    raise
+                failed = error
+            if failed is None:
+                return _claim(exchange, answer)
+            if isinstance(failed, ErrorResponse):
+                return await exchange.finish(_claim(exchange, failed.response))
+            raise _for_caller(failed, exchange, self.errors)
         finally:
-            error = exchange.failure = None
+            failed = exchange.failure = None
             if exchange.unclaimed or exchange.failed:
                 await _aclose(exchange, exchange.unclaimed, exchange.failed)
 
-    async def _outcome(self, exchange: AsyncExchange[Any]) -> tuple[object, Exception | None]:
-        """Return the answer of the call; or None, and an error that the caller does not get as it is."""
-        exchange.begin_call(self._deadline)
-        try:
-            if exchange.options.deadline is None:
-                return await self._stacks.of(exchange)(exchange), None
-            async with Deadline(exchange.options.deadline):
-                return await self._stacks.of(exchange)(exchange), None
-        except (ErrorResponse, ResilienceError) as error:
-            if error is exchange.failure and not isinstance(error, ErrorResponse):
-                raise
-            return None, error
+
+def _limited(guarded: Callable[..., Any], options: ParsedOptions) -> Callable[..., Any]:
+    """Return what makes a call by *guarded* within the deadline of its *options*."""
+    if options.deadline is None:
+        return guarded
+    within = Deadline(options.deadline)
+
+    def limited(exchange: Exchange[Any]) -> Any:
+        with within:
+            return guarded(exchange)
+
+    return limited
+
+
+def _limited_async(guarded: Callable[..., Any], options: ParsedOptions) -> Callable[..., Any]:
+    """Return what makes an async call by *guarded* within the deadline of its *options*."""
+    if options.deadline is None:
+        return guarded
+    within = Deadline(options.deadline)
+
+    async def limited(exchange: AsyncExchange[Any]) -> Any:
+        async with within:
+            return await guarded(exchange)
+
+    return limited
+
+
+def _is_own(error: Exception, exchange: BaseExchange[Any]) -> bool:
+    """Return whether *error* is what the client has raised itself, a `ResilienceError` too: it stays as it is."""
+    return error is exchange.failure and not isinstance(error, ErrorResponse)
 
 
 def _named(function: Any, target: str) -> Any:
@@ -165,13 +200,12 @@ def _named(function: Any, target: str) -> Any:
     return function
 
 
-def _begin(exchange: BaseExchange[Any], target: str, limit: float | None) -> Token[int]:
-    """Begin an attempt: set the body back where it was sent before.
+def _begin(exchange: BaseExchange[Any], target: str, limit: float) -> None:
+    """Begin an attempt, which has *limit* seconds: set the body back where it was sent before.
 
     Raises ResilienceError where that cannot be done, and where the deadline has passed already.
     """
-    exchange.begin_attempt(limit)
-    if exchange.time_left() == 0:
+    if not exchange.begin_attempt(limit):
         raise DeadlineExceededError(target)
     body = exchange.known_body
     if exchange.attempts:
@@ -181,12 +215,6 @@ def _begin(exchange: BaseExchange[Any], target: str, limit: float | None) -> Tok
         body.rewind()
     exchange.attempts += 1
     exchange.running += 1
-    return running_attempt.set(exchange.attempts)
-
-
-def _end(exchange: BaseExchange[Any], token: Token[int]) -> None:
-    exchange.running -= 1
-    running_attempt.reset(token)
 
 
 def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
@@ -201,8 +229,8 @@ def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
 def _claim(exchange: BaseExchange[Any], answer: object) -> object:
     """Return the *answer* as the caller's: from now on the caller closes it. A failed one carries its report."""
     received = exchange.unclaimed
-    if received and received[-1] is answer:  # as nearly always
-        received.pop()
+    if len(received) == 1 and received[0] is answer:  # as nearly always
+        received.clear()
         return answer
     for responses in (received, exchange.failed):
         responses[:] = [response for response in responses if response is not answer]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
+from resilience._deadline_context import current_deadline_any_clock
 from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
-from resilience.clients._httpx_streams import AsyncStream, SyncStream, stream_class, take, take_async
+from resilience.clients._httpx_streams import AsyncStream, SyncStream, TimedStream, stream_class, take, take_async
 from resilience.clients._protection import Protection
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
@@ -34,6 +35,7 @@ class HttpxAdapter(Adapter[Any]):
     def __init__(self, library: str) -> None:
         self.library: Any = importlib.import_module(library)
         self.sync_stream: type[Any] = stream_class(SyncStream, self.library.SyncByteStream)
+        self.timed_stream: type[Any] = stream_class(TimedStream, self.library.SyncByteStream)
         self.async_stream: type[Any] = stream_class(AsyncStream, self.library.AsyncByteStream)
 
     def covers(self, client: object) -> bool:
@@ -65,45 +67,53 @@ class HttpxAdapter(Adapter[Any]):
         return client
 
     def _sync_send(self, client: Any, send: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+        genuine = _Genuine(self, client, send)
+
         def guarded(request: Any, **keywords: Any) -> Any:
             options = parse_options(request.extensions.get(NAME))
             if not options.enabled:
                 return send(request, **keywords)
-            return guard.call(_SyncCall(self, client, send, request, keywords, options))
+            return guard.call(_SyncCall(genuine, request, keywords, options))
 
         return guarded
 
     def _async_send(
         self, client: Any, send: Callable[..., Awaitable[Any]], guard: AsyncGuard
     ) -> Callable[..., Awaitable[Any]]:
+        genuine = _Genuine(self, client, send)
+
         async def guarded(request: Any, **keywords: Any) -> Any:
             options = parse_options(request.extensions.get(NAME))
             if not options.enabled:
                 return await send(request, **keywords)
-            return await guard.call(_AsyncCall(self, client, send, request, keywords, options))
+            return await guard.call(_AsyncCall(genuine, request, keywords, options))
 
         return guarded
+
+
+class _Genuine:
+    """A *client* as it was before it was protected, whose method is *send*."""
+
+    __slots__ = ("adapter", "client", "send")
+
+    def __init__(self, adapter: HttpxAdapter, client: Any, send: Callable[..., Any]) -> None:
+        self.adapter: HttpxAdapter = adapter
+        self.client: Any = client
+        self.send: Callable[..., Any] = send
 
 
 class _Call(BaseExchange[Any]):
     """A call of ``client.send``."""
 
-    def __init__(
-        self,
-        adapter: HttpxAdapter,
-        client: Any,
-        send: Any,
-        request: Any,
-        keywords: dict[str, Any],
-        options: ParsedOptions,
-    ) -> None:
+    _limits: _Limits | None = None
+
+    def __init__(self, genuine: _Genuine, request: Any, keywords: dict[str, Any], options: ParsedOptions) -> None:
         super().__init__(options)
+        self.genuine: _Genuine = genuine
         self.method: str = request.method
         self.request: Any = request
-        self.adapter: HttpxAdapter = adapter
-        self._client = client
-        self._send = send
-        self._streams: bool = keywords.pop("stream", False)
+        self.streams: bool = keywords.pop("stream", False)
+        self._given: Any = request
         self._keywords = keywords
 
     @property
@@ -118,11 +128,14 @@ class _Call(BaseExchange[Any]):
         return self.request.headers
 
     def set_header(self, name: str, value: str) -> None:
+        """Set the header on a copy of the request: the caller may send its own once more, by another client."""
+        if self.request is self._given:
+            self.request = _copied(self._given)
         self.request.headers[name] = value
 
     def body(self) -> Body:
         stream = self.request.stream
-        if isinstance(stream, self.adapter.library.ByteStream):
+        if isinstance(stream, self.genuine.adapter.library.ByteStream):
             return FIXED
         fields = safe_getattr(stream, "fields")
         if isinstance(fields, list):  # of a form with files
@@ -142,91 +155,112 @@ class _Call(BaseExchange[Any]):
     def describe_failure(self, error: BaseException) -> None:
         error.__dict__["_request"] = self.request
 
-    def limit_time(self) -> None:
-        """Cut the time limits of the request to what is left; where nothing limits the call they stay as they are."""
-        if self.due == math.inf:
-            return
-        limits = self.request.extensions.get("timeout")
-        if not isinstance(limits, _Limits):
-            limits = _Limits(limits or self._client.timeout.as_dict())
-            self.request.extensions = {**self.request.extensions, "timeout": limits}
-        limits.call = self
+    def send_in_time(self) -> Any:
+        """Send the request, with its time limits cut to what is left; the request itself keeps its own.
+
+        The result is awaited where the client is async.
+        """
+        request, own = self.request, self._given.extensions
+        limits = _Limits(own.get("timeout") or self.genuine.client.timeout.as_dict())
+        limits.due, limits.now = self.due, self.clock.now
+        self._limits = limits
+        request.extensions = {**own, "timeout": limits}
+        return self.genuine.send(request, stream=True, **self._keywords)
 
     def hand_over(self, response: Any) -> Any:
         """Return the *response* of a stream: its body is read within the client's own limits."""
-        limits = self.request.extensions.get("timeout")
-        if isinstance(limits, _Limits):
-            limits.call = None
+        if self._limits is not None:
+            self._limits.due = math.inf
         return response
 
 
+def _copied(request: Any) -> Any:
+    """Return a copy of *request* with headers of its own, and the same body."""
+    copied: Any = object.__new__(cast("type[object]", type(request)))
+    copied.__dict__.update(request.__dict__, headers=request.headers.copy())
+    return copied
+
+
 class _Limits(dict[str, float | None]):
-    """The time limits of a request, each cut to what is left of its *call* when the transport asks for it.
+    """The time limits of a request, each cut to what is left until it is *due* when the transport asks for it.
 
     It asks again after each redirect, for each phase.
     """
 
-    call: _Call | None = None
+    __slots__ = ("due", "now")
+
+    due: float
+    now: Callable[[], float]
 
     def __getitem__(self, name: str) -> float | None:
         limit: float | None = self.get(name)
         return limit
 
     def get(self, name: str, default: Any = None) -> Any:
-        limit = super().get(name, default)
-        if self.call is None:
+        limit = _get(self, name, default)
+        left = self.due - self.now()
+        if left == math.inf or (limit is not None and limit <= left):
             return limit
-        left = max(self.call.due - self.call.clock.now(), _LEAST)
-        if limit is None or left < limit:
-            return left
-        return limit
+        return max(left, _LEAST)
+
+
+_get: Final = cast("Callable[..., Any]", dict.get)  # pyright: ignore[reportUnknownMemberType]
 
 
 class _SyncCall(_Call, Exchange[Any]):
     def send(self) -> Any:
-        self.limit_time()
-        response = self._send(self.request, stream=True, **self._keywords)
+        if self.due == math.inf:
+            response = self.genuine.send(self.request, stream=True, **self._keywords)
+        else:
+            own = self._given.extensions
+            try:
+                response = self.send_in_time()
+            finally:
+                self.request.extensions = own
         if response.status_code >= _FIRST_ERROR:
             return response
         return self.finish(response)
 
     def _read(self, response: Any) -> Any:
         try:
-            if self.time_left() is not None and not response.is_closed:
-                stream = response.stream
-                response.stream = self.adapter.sync_stream(self._in_time(stream), stream.close)
+            if self.due < math.inf and not response.is_closed:
+                response.stream = self.genuine.adapter.timed_stream(response.stream, self._check_time)
             response.read()
         except BaseException:
             response.close()
             raise
         return response
 
-    def _in_time(self, chunks: Any) -> Iterator[bytes]:
-        """Yield *chunks* until the time has passed: each may come in time, and all of them too late."""
-        for chunk in chunks:
-            if self.time_left() == 0:
-                raise self.adapter.library.ReadTimeout("the body took too long", request=self.request)
-            yield chunk
+    def _check_time(self) -> None:
+        if self.due <= self.clock.now():
+            late = self.genuine.adapter.library.ReadTimeout
+            raise late("the body took too long", request=self.request)
 
     def settle(self, response: Any) -> None:
         if response.is_closed or _is_long(response):
             return
         stream = response.stream
-        response.stream = self.adapter.sync_stream(take(stream), stream.close)
+        response.stream = self.genuine.adapter.sync_stream(take(stream), stream.close)
 
     def close(self, response: Any) -> None:
         response.close()
 
     def finish(self, response: Any) -> Any:
-        if self._streams:
+        if self.streams:
             return self.hand_over(response)
         return self._read(response)
 
 
 class _AsyncCall(_Call, AsyncExchange[Any]):
     async def send(self) -> Any:
-        self.limit_time()
-        response = await self._send(self.request, stream=True, **self._keywords)
+        if self.due == math.inf or current_deadline_any_clock() is None:  # what limits it cancels it as well
+            response = await self.genuine.send(self.request, stream=True, **self._keywords)
+        else:
+            own = self._given.extensions
+            try:
+                response = await self.send_in_time()
+            finally:
+                self.request.extensions = own
         if response.status_code >= _FIRST_ERROR:
             return response
         return await self.finish(response)
@@ -243,13 +277,13 @@ class _AsyncCall(_Call, AsyncExchange[Any]):
         if response.is_closed or _is_long(response):
             return
         stream = response.stream
-        response.stream = self.adapter.async_stream(await take_async(stream), stream.aclose)
+        response.stream = self.genuine.adapter.async_stream(await take_async(stream), stream.aclose)
 
     async def close(self, response: Any) -> None:
         await response.aclose()
 
     async def finish(self, response: Any) -> Any:
-        if self._streams:
+        if self.streams:
             return self.hand_over(response)
         return await self._read(response)
 

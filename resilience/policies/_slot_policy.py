@@ -172,9 +172,10 @@ class SlotPolicy(Policy, Generic[S]):
         one.fast_path, one.fast_path_limiter = True, one._compartment.slots
         return one
 
-    def state_of(self, key: Hashable) -> object:
-        """Return the state of a *key*: while it is the same object, so are the slots of `of`."""
-        return self._keyed.of(key)
+    @property
+    def compartments(self) -> Keyed[Compartment[S]]:
+        """The slots of all keys."""
+        return self._keyed
 
     # -- the call ------------------------------------------------------------------------------------------------
 
