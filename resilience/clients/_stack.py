@@ -49,10 +49,10 @@ class Arranged(NamedTuple):
     """The policies of a client: those that are run, and the seconds of what is kept without them."""
 
     policies: Sequence[Policy]
-    deadline: float | None = None
-    """Of the call, with its retries."""
+    deadline: float = math.inf
+    """Of the call, with its retries; infinity without one."""
     limit: float = math.inf
-    """Of an attempt; infinity without one."""
+    """Of an attempt."""
     headers: Sequence[SendDeadline] = ()
     """What each attempt sends of the time that is left."""
 
@@ -70,7 +70,7 @@ def arranged(policies: Sequence[Policy], *, is_async: bool) -> Arranged:
         attempt = left.pop().time_limit
     if is_async:  # its limits cancel: they stay policies
         left = [_with_timer(policy) for policy in others]
-    return Arranged(left, call, attempt or math.inf, headers)
+    return Arranged(left, call or math.inf, attempt or math.inf, headers)
 
 
 def _with_timer(policy: Policy) -> Policy:

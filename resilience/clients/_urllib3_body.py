@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.client import IncompleteRead
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from resilience._safe_access import safe_getattr
 from resilience.clients.exchange import MAX_DRAINED
@@ -135,10 +135,13 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
 
 def _has_arrived(body: Any) -> bool:
     """Return whether all of a short *body* has come with its headers, or comes with the next read of the socket."""
-    length, peek = safe_getattr(body, "length"), safe_getattr(safe_getattr(body, "fp"), "peek")
-    if not isinstance(length, int) or length > _SHORT or not callable(peek):
+    try:
+        length, peek = body.length, body.fp.peek
+    except AttributeError:  # no body of `http.client`
         return False
-    return length == 0 or len(cast("Callable[[int], bytes]", peek)(length)) >= length
+    if not isinstance(length, int) or length > _SHORT:
+        return False
+    return length == 0 or len(peek(length)) >= length
 
 
 def lift_limit(response: Any, own: float | None) -> None:

@@ -15,10 +15,9 @@ from contextvars import ContextVar
 from typing import Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf
 from resilience.clients.bodies import FIXED, Body
 from resilience.clients.call_options import ParsedOptions
-from resilience.clock import SYSTEM, Clock, current_clock
+from resilience.clock import SYSTEM, Clock
 
 __all__ = [
     "MAX_DRAINED",
@@ -81,7 +80,8 @@ class BaseExchange(abc.ABC, Generic[R]):
     call_due: float = math.inf
     due: float = math.inf
     clock: Clock = SYSTEM
-    _body: Body | None = None
+    #: What `body` has returned, once.
+    known_body: Body = FIXED
 
     def __init__(self, options: ParsedOptions) -> None:
         self.options: ParsedOptions = options
@@ -127,39 +127,11 @@ class BaseExchange(abc.ABC, Generic[R]):
     def describe_failure(self, error: BaseException) -> None:
         """Set what the client's own errors carry, such as their request, on an *error* that a policy has made."""
 
-    def begin_call(self, deadline: float | None) -> None:
-        """Begin the call, which has *deadline* seconds by its outermost policy."""
-        self.clock = clock = current_clock()
-        if deadline is not None:
-            self.call_due = clock.now() + deadline
-
-    def begin_attempt(self, limit: float) -> bool:
-        """Begin an attempt, which has *limit* seconds by its innermost policy; return whether there is time for it.
-
-        An enclosing time limit of an async function is not looked up, which would take longer than the rest: it
-        cancels the attempt.
-        """
-        clock, due = self.clock, self.call_due
-        active = current_deadline_any_clock()
-        if active is not None and active.moment < due:
-            due = min(due, deadline_or_inf(clock))  # it may be another clock's, or be shielded off
-        now = clock.now()
-        due = min(due, now + limit)
-        self.due = due
-        return now < due
-
     def time_left(self) -> float | None:
         """Return the seconds that are left of the attempt, 0 or more; None: nothing limits it."""
         if self.due == math.inf:
             return None
         return max(0.0, self.due - self.clock.now())
-
-    @property
-    def known_body(self) -> Body:
-        """The body of the request, as `body` has returned it once."""
-        if self._body is None:
-            self._body = self.body()
-        return self._body
 
 
 class Exchange(BaseExchange[R]):

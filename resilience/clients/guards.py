@@ -17,14 +17,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
-from resilience._deadline_context import pop_deadline
+from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf, pop_deadline
 from resilience._runtime.protocol import Policy
 from resilience.categories import ErrorCategory
 from resilience.classification._delivery import never_connected
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._stack import HostStacks, arranged, begin_limit
-from resilience.clients.call_options import ParsedOptions
 from resilience.clients.exchange import AsyncExchange, BaseExchange, ErrorResponse, Exchange, running_attempt
+from resilience.clock import current_clock
 from resilience.errors.base import DeadlineExceededError, ResilienceError
 from resilience.policies._unrepeatable import forbid_repeat
 from resilience.policies.deadline import Deadline
@@ -81,12 +81,16 @@ class Guard:
         answer: object = None
         failed: Exception | None = None
         in_force = None
-        exchange.begin_call(self._deadline)
+        exchange.clock = clock = current_clock()
+        exchange.call_due = clock.now() + self._deadline
         try:
             try:
-                if self._deadline is not None:
-                    in_force = begin_limit(exchange.call_due, exchange.clock)
-                answer = _limited(self._stacks.of(exchange), exchange.options)(exchange)
+                if self._deadline < math.inf:
+                    in_force = begin_limit(exchange.call_due, clock)
+                guarded = self._stacks.of(exchange)
+                if exchange.options.deadline is not None:
+                    guarded = _limited(guarded, exchange.options.deadline)
+                answer = guarded(exchange)
             except (ErrorResponse, ResilienceError) as error:
                 if _is_own(error, exchange):
                     raise
@@ -143,10 +147,14 @@ class AsyncGuard:
         """Make the call, as `Guard.call` does."""
         answer: object = None
         failed: Exception | None = None
-        exchange.begin_call(self._deadline)
+        exchange.clock = clock = current_clock()
+        exchange.call_due = clock.now() + self._deadline
         try:
             try:
-                answer = await _limited_async(self._stacks.of(exchange), exchange.options)(exchange)
+                guarded = self._stacks.of(exchange)
+                if exchange.options.deadline is not None:
+                    guarded = _limited_async(guarded, exchange.options.deadline)
+                answer = await guarded(exchange)
             except (ErrorResponse, ResilienceError) as error:
                 if _is_own(error, exchange):
                     raise
@@ -162,27 +170,21 @@ class AsyncGuard:
                 await _aclose(exchange, exchange.unclaimed, exchange.failed)
 
 
-def _limited(guarded: Callable[..., Any], options: ParsedOptions) -> Callable[..., Any]:
-    """Return what makes a call by *guarded* within the deadline of its *options*."""
-    if options.deadline is None:
-        return guarded
-    within = Deadline(options.deadline)
+def _limited(guarded: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Return what makes a call by *guarded* within the deadline of its options."""
 
     def limited(exchange: Exchange[Any]) -> Any:
-        with within:
+        with Deadline(seconds):
             return guarded(exchange)
 
     return limited
 
 
-def _limited_async(guarded: Callable[..., Any], options: ParsedOptions) -> Callable[..., Any]:
-    """Return what makes an async call by *guarded* within the deadline of its *options*."""
-    if options.deadline is None:
-        return guarded
-    within = Deadline(options.deadline)
+def _limited_async(guarded: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Return what makes an async call by *guarded* within the deadline of its options."""
 
     async def limited(exchange: AsyncExchange[Any]) -> Any:
-        async with within:
+        async with Deadline(seconds):
             return await guarded(exchange)
 
     return limited
@@ -203,18 +205,32 @@ def _named(function: Any, target: str) -> Any:
 def _begin(exchange: BaseExchange[Any], target: str, limit: float) -> None:
     """Begin an attempt, which has *limit* seconds: set the body back where it was sent before.
 
-    Raises ResilienceError where that cannot be done, and where the deadline has passed already.
+    An enclosing time limit of an async function is not looked up, which would take longer than the rest: it cancels the
+    attempt. Raises ResilienceError where the body cannot be sent again, and where the deadline has passed already.
     """
-    if not exchange.begin_attempt(limit):
+    clock, due = exchange.clock, exchange.call_due
+    active = current_deadline_any_clock()
+    if active is not None and active.moment < due:
+        due = min(due, deadline_or_inf(clock))  # it may be another clock's, or be shielded off
+    now = clock.now()
+    exchange.due = due = min(due, now + limit)
+    if now >= due:
         raise DeadlineExceededError(target)
-    body = exchange.known_body
     if exchange.attempts:
-        if not body.may_repeat() or (exchange.running and not body.shareable):
-            message = f"the body of {exchange.method} {exchange.url} cannot be sent again"
-            raise ResilienceError(message, category=ErrorCategory.REJECTED)
-        body.rewind()
+        _rewind(exchange)
+    else:
+        exchange.known_body = exchange.body()
     exchange.attempts += 1
     exchange.running += 1
+
+
+def _rewind(exchange: BaseExchange[Any]) -> None:
+    """Set the body back for a further attempt. Raises ResilienceError where that cannot be done."""
+    body = exchange.known_body
+    if not body.may_repeat() or (exchange.running and not body.shareable):
+        message = f"the body of {exchange.method} {exchange.url} cannot be sent again"
+        raise ResilienceError(message, category=ErrorCategory.REJECTED)
+    body.rewind()
 
 
 def _mark(exchange: BaseExchange[Any], error: Exception) -> None:

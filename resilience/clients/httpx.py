@@ -199,8 +199,10 @@ class _Limits(dict[str, float | None]):
     def get(self, name: str, default: Any = None) -> Any:
         limit = _get(self, name, default)
         left = self.due - self.now()
-        if left == math.inf or (limit is not None and limit <= left):
+        if limit is not None and limit <= left:
             return limit
+        if left == math.inf:
+            return None
         return max(left, _LEAST)
 
 

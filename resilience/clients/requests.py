@@ -22,7 +22,7 @@ from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protect import standard_protection
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
-from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself
+from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself, timeout_of
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of
 from resilience.clients.call_options import ParsedOptions, parse_options
@@ -222,7 +222,7 @@ def _limits_of(keywords: dict[str, Any]) -> Timeout:
     connect, read = given, given
     if isinstance(given, tuple):
         connect, read = cast("tuple[float | None, float | None]", given)
-    return Timeout(connect=connect, read=read)
+    return timeout_of(connect, read)
 
 
 def _without_retries(adapter: Any, prefix: str, protection: Protection) -> Any:

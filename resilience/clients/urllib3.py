@@ -17,7 +17,14 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPHeaderDict, HTTPRe
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, protection_of
 from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
-from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself, without_retries
+from resilience.clients._urllib3_limits import (
+    calls_by_itself,
+    cut,
+    own_limit,
+    retries_by_itself,
+    timeout_of,
+    without_retries,
+)
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of
 from resilience.clients.call_options import NAME, ParsedOptions, parse_options
@@ -219,7 +226,7 @@ def _waits_for_ever(client: Pool) -> bool:
 def _timeout_of(given: Any) -> Timeout:
     if isinstance(given, Timeout):
         return given
-    return Timeout.from_float(given)
+    return timeout_of(given, given)
 
 
 def _own_urlopen(client: Pool) -> Callable[..., BaseHTTPResponse]:
