@@ -61,6 +61,12 @@ class Finding:
     calls: int = 1
     problem: bool = False
     """Whether a program should do something about it. `resilience doctor` fails then."""
+    warning: bool = False
+    """Whether it is a problem where the calls do nothing about it, which the client does not show.
+
+    A session of requests has no time limit, but each of its calls may have one. `resilience doctor --strict` fails
+    then.
+    """
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"

@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -55,6 +57,9 @@ class BotocoreAdapter(Adapter[Any]):
     def repeats_posts(self, client: Any) -> bool:
         return _own_attempts(_client_of(client)) > 1
 
+    def sends_headers(self, client: Any) -> bool:
+        return True
+
     def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
         inner = _client_of(client)
         attempts = _own_attempts(inner)
@@ -71,6 +76,7 @@ class BotocoreAdapter(Adapter[Any]):
             return sync.call(_Operation(inner, call, operation_name, api_params))
 
         inner._make_api_call = guarded
+        inner.meta.events.register("before-send", _set_headers)
         _limit_requests(inner._endpoint.http_session)
         if inner is not client:
             attach_protection(inner, protection)
@@ -182,6 +188,7 @@ class _Operation(Exchange[Any]):
         self._call = call
         self._endpoint = str(client.meta.endpoint_url)
         self._name = name
+        self._headers: dict[str, str] = {}
         # Made once: the service knows a request that is sent again by its token.
         tokens = {member: str(uuid.uuid4()) for member in model.idempotent_members if member not in params}
         self._params: dict[str, Any] = {**params, **tokens}
@@ -201,8 +208,15 @@ class _Operation(Exchange[Any]):
         files = [self._params[name] for name, body in bodies.items() if isinstance(body, FileBody)]
         return FileBody(*files) if files else FIXED
 
+    def set_header(self, name: str, value: str) -> None:
+        self._headers[name] = value
+
     def send(self) -> Any:
-        return self._call(self._name, dict(self._params))
+        token = _headers_of_operation.set(self._headers)
+        try:
+            return self._call(self._name, dict(self._params))
+        finally:
+            _headers_of_operation.reset(token)
 
     def status(self, response: Any) -> int:
         return 200  # the client raises the error of any other
@@ -215,6 +229,19 @@ class _Operation(Exchange[Any]):
 
     def describe_failure(self, error: BaseException) -> None:
         error.__dict__.update(kwargs={}, request=None, response=None)
+
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_headers_of_operation: Final[ContextVar[Mapping[str, str]]] = ContextVar(
+    "resilience.clients.botocore", default=_NO_HEADERS
+)
+"""The headers that requests of the running operation are sent with, beside their own."""
+
+
+def _set_headers(request: Any, **_: object) -> None:
+    """Set them on a *request* that has been signed: a proxy may change what the signature does not cover."""
+    for name, value in _headers_of_operation.get().items():
+        request.headers[name] = value
 
 
 _PLAIN: Final = (str, bytes, bytearray, int, float, bool, dict, list, tuple, type(None))

@@ -67,7 +67,7 @@ class GrpcAdapter(Adapter[Any]):
     def inspect(self, client: Any) -> list[Finding]:
         return [
             Finding("retries", "gRPC retries by itself what never left the client, and what a service config says"),
-            Finding("time_limit", "a call without timeout= has no time limit: it may wait for ever", problem=True),
+            Finding("time_limit", "a call without timeout= has no time limit: it may wait for ever", warning=True),
             Finding("pool", "one connection for each address, which as many calls share as the server allows"),
         ]
 

@@ -180,7 +180,11 @@ class _StainlessCall(BaseExchange[Any]):
         return {}
 
     def set_header(self, name: str, value: str) -> None:
-        self._given.headers = {**cast("Mapping[str, object]", self.request_headers()), name: value}
+        """Set the header as the call or the client spells it: with another spelling both would be sent."""
+        given = cast("Mapping[str, object]", self.request_headers())
+        spelled = {key.lower(): key for key in (*self._client.default_headers, *given)}
+        others = {key: found for key, found in given.items() if key.lower() != name.lower()}
+        self._given.headers = {**others, spelled.get(name.lower(), name): value}
 
     def body(self) -> Body:
         content = [safe_getattr(self._given, "content"), *_files_in(safe_getattr(self._given, "files"))]

@@ -73,7 +73,7 @@ class RequestsAdapter(Adapter[requests.Session]):
 
     def inspect(self, client: requests.Session) -> list[Finding]:
         """Return the retries and the pool of each mounted adapter. A session has no time limit of its own."""
-        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=", problem=True)]
+        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=", warning=True)]
         for prefix, adapter in client.adapters.items():
             retries = safe_getattr(adapter, "max_retries")
             if retries_by_itself(retries):

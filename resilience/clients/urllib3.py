@@ -87,7 +87,7 @@ class Urllib3Adapter(Adapter[Pool]):
             findings.append(Finding("retries", f"urllib3 retries by itself: {retries}", calls_by_itself(retries)))
         if _waits_for_ever(client):
             text = "urllib3 waits for ever where a call has no timeout="
-            findings.append(Finding("time_limit", text, problem=True))
+            findings.append(Finding("time_limit", text, warning=True))
         return findings
 
 
