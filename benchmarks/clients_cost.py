@@ -36,7 +36,7 @@ _WARM_UP = 50
 
 
 class _Library(NamedTuple):
-    """How the clients of a library are made, and asked for a URL; the answer of an async one is awaited."""
+    """The functions that make a client of a library, and ask it for a URL; the answer of an async one is awaited."""
 
     make: Callable[[], Any]
     get: Callable[[Any, str], Any]

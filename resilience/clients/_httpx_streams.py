@@ -22,9 +22,11 @@ class SyncStream:
         self._close = close
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks, once."""
         yield from self._chunks
 
     def close(self) -> None:
+        """Give the connection back."""
         self._close()
 
 
@@ -36,12 +38,14 @@ class TimedStream:
         self._check = check
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks of the stream, each after a check of the time."""
         check = self._check
         for chunk in self._stream:
             check()
             yield chunk
 
     def close(self) -> None:
+        """Close the stream itself."""
         self._stream.close()
 
 
@@ -53,10 +57,12 @@ class AsyncStream:
         self._close = close
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the chunks, once."""
         async for chunk in self._chunks:
             yield chunk
 
     async def aclose(self) -> None:
+        """Close what yields the chunks, and give the connection back."""
         aclose: Any = getattr(self._chunks, "aclose", None)
         if aclose is not None:
             await aclose()
@@ -108,16 +114,22 @@ async def take_async(stream: Any) -> AsyncIterator[bytes]:
 
 
 def _raising(error: Exception) -> Iterator[bytes]:
+    """Raise *error* when the first chunk is asked for."""
     raise error
     yield b""
 
 
 async def _raising_async(error: Exception) -> AsyncIterator[bytes]:
+    """Raise *error* when the first chunk is asked for."""
     raise error
     yield b""
 
 
 async def _chained(taken: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what was *taken*, and then the *rest*.
+
+    The rest is closed at the end: an async generator that is left to the collector may be closed too late.
+    """
     try:
         for chunk in taken:
             yield chunk

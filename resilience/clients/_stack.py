@@ -74,6 +74,7 @@ def arranged(policies: Sequence[Policy], *, is_async: bool) -> Arranged:
 
 
 def _with_timer(policy: Policy) -> Policy:
+    """Return a deadline as a time limit, which costs a fraction where the call succeeds; any other policy as it is."""
     if isinstance(policy, Deadline):
         return _TimedDeadline(policy.seconds)
     return policy
@@ -92,6 +93,7 @@ class _TimedDeadline(Timeout):
     place = Place.DEADLINE
 
     def run(self, call: Call) -> Steps[Outcome]:
+        """Return the outcome of the call, or the error of a deadline, as `Deadline` has it."""
         outcome: Outcome = yield Proceed(self.time_limit, raw=True)
         assert self.time_limit is not None
         if outcome is TIMED_OUT:

@@ -23,6 +23,10 @@ _SHORT: Final = 4096  # bytes that the buffer of a connection certainly holds
 _LEAST: Final = 0.001  # seconds: a socket takes zero for "do not block"
 
 
+def _without_limit() -> None:
+    """Return None: nothing limits the time."""
+
+
 class DividedBody:
     """A body of which the bytes *taken* come first, and then the *rest*, as far as it comes within *time_left*.
 
@@ -35,7 +39,7 @@ class DividedBody:
         rest: Any,
         taken: bytes = b"",
         error: Exception | None = None,
-        time_left: TimeLeft | None = None,
+        time_left: TimeLeft = _without_limit,
         connection: object = None,
     ) -> None:
         self._rest = rest
@@ -104,18 +108,14 @@ class DividedBody:
 
     def _limit_socket(self) -> None:
         """Have the socket wait for what is left of the time, and no longer. Raises TimeoutError if that is nothing."""
-        left = None
-        if self._time_left is not None:
-            left = self._time_left()
+        left = self._time_left()
         if left is None:
             return
         if left <= 0:
             raise TimeoutError("the body took too long")
         socket = _socket_of(self._connection, self._rest)
         if socket is not None:
-            wait: float | None = socket.gettimeout()
-            if wait is None or wait > left:
-                socket.settimeout(max(left, _LEAST))
+            socket.settimeout(max(_LEAST, min(left, socket.gettimeout() or left)))
 
 
 def limit_reading(response: Any, time_left: TimeLeft) -> None:

@@ -150,6 +150,10 @@ def adapter_for(client: object) -> Adapter[Any] | None:
 
 
 def _adapter_named(name: str) -> Adapter[Any] | None:
+    """Return the adapter for the top-level module *name*.
+
+    One that the program has registered comes before those of this package, and these before entry points.
+    """
     if name in _registered:
         return _registered[name]
     if name in _MODULES:
@@ -178,6 +182,7 @@ def _of_package(module: str) -> Adapter[Any] | None:
 
 @functools.cache
 def _entry_points() -> dict[str, Any]:
+    """Return the adapters of other distributions by the module they are for, looked up once."""
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=GROUP)}

@@ -56,6 +56,7 @@ class SendDeadline(Policy):
         return Outcome.failed(TypeError(f"{self} is for protect(client, ...): {call.target} sends no headers"))
 
     def worst(self, inside: WorstCase) -> WorstCase:
+        """Return *inside*: a header changes nothing."""
         return inside
 
     def __str__(self) -> str:

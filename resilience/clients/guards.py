@@ -41,6 +41,8 @@ class Guard:
     """Takes the exchanges of one sync client through *policies*; *target* is the name of what is called."""
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
+        """Arrange the policies, and guard the attempt by them: its only argument is the exchange."""
+
         def attempt(exchange: Exchange[Any]) -> object:
             if exchange.failed:
                 _close(exchange, exchange.failed)
@@ -113,6 +115,8 @@ class AsyncGuard:
     """Takes the exchanges of one async client through *policies*; *target* is the name of what is called."""
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
+        """Arrange the policies, as `Guard` does."""
+
         async def attempt(exchange: AsyncExchange[Any]) -> object:
             if exchange.failed:
                 await _aclose(exchange, exchange.failed)

@@ -33,32 +33,44 @@ class HttpxAdapter(Adapter[Any]):
     """The adapter for the clients of *library*, a module with the classes of httpx."""
 
     def __init__(self, library: str) -> None:
+        """Make the classes of streams that responses of *library* accept: it asks for its own base classes."""
         self.library: Any = importlib.import_module(library)
         self.sync_stream: type[Any] = stream_class(SyncStream, self.library.SyncByteStream)
         self.timed_stream: type[Any] = stream_class(TimedStream, self.library.SyncByteStream)
         self.async_stream: type[Any] = stream_class(AsyncStream, self.library.AsyncByteStream)
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a client of this library; httpx2 has classes of its own."""
         return isinstance(client, self.library.Client | self.library.AsyncClient)
 
     def is_async(self, client: Any) -> bool:
         return isinstance(client, self.library.AsyncClient)
 
     def errors(self, client: Any) -> ErrorTree:
+        """Return the classes that programs catch.
+
+        A rejection is a `TransportError`, as an error while connecting is; a limit of a policy is a `TimeoutException`.
+        """
         return ErrorTree(self.library.TransportError, self.library.TimeoutException)
 
     def sends_headers(self, client: Any) -> bool:
         return True
 
     def inspect(self, client: Any) -> list[Finding]:
+        """Return the retries of the transports, missing time limits, and the size of the pool."""
         from resilience.clients._httpx_findings import findings_of
 
         return list(findings_of(client))
 
     def dependency(self, client: Any) -> str:
+        """Return the host of ``base_url``, else the name of the library."""
         return str(client.base_url.netloc, "ascii") or str(self.library.__name__)
 
     def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        """Replace ``send`` in the attributes of the client itself, which all its methods call.
+
+        What a subclass has as its ``send`` runs in each attempt.
+        """
         send = client.send
         if isinstance(guard, AsyncGuard):
             client.send = self._async_send(client, send, guard)
@@ -67,6 +79,10 @@ class HttpxAdapter(Adapter[Any]):
         return client
 
     def _sync_send(self, client: Any, send: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+        """Return the function that stands in the place of *send*, and takes each request through *guard*.
+
+        A request whose options are False goes past it.
+        """
         genuine = _Genuine(self, client, send)
 
         def guarded(request: Any, **keywords: Any) -> Any:
@@ -80,6 +96,7 @@ class HttpxAdapter(Adapter[Any]):
     def _async_send(
         self, client: Any, send: Callable[..., Awaitable[Any]], guard: AsyncGuard
     ) -> Callable[..., Awaitable[Any]]:
+        """Return the same of an async client."""
         genuine = _Genuine(self, client, send)
 
         async def guarded(request: Any, **keywords: Any) -> Any:
@@ -122,6 +139,7 @@ class _Call(BaseExchange[Any]):
 
     @property
     def host(self) -> str:
+        """The host as the URL has it, with its port where that is not the scheme's own."""
         return str(self.request.url.netloc, "ascii")
 
     def request_headers(self) -> object:
@@ -134,6 +152,11 @@ class _Call(BaseExchange[Any]):
         self.request.headers[name] = value
 
     def body(self) -> Body:
+        """Return the body that the request's stream has.
+
+        Bytes and forms are in memory. A form with files has the files in its fields. What the user has given as a
+        generator or a file is below a stream of the library's; a stream of the user's own class is sent once.
+        """
         stream = self.request.stream
         if isinstance(stream, self.genuine.adapter.library.ByteStream):
             return FIXED
@@ -153,6 +176,7 @@ class _Call(BaseExchange[Any]):
         return int(response.status_code)
 
     def describe_failure(self, error: BaseException) -> None:
+        """Set the request that ``error.request`` returns: the library raises RuntimeError where there is none."""
         error.__dict__["_request"] = self.request
 
     def send_in_time(self) -> Any:
@@ -197,6 +221,7 @@ class _Limits(dict[str, float | None]):
         return limit
 
     def get(self, name: str, default: Any = None) -> Any:
+        """Return the limit *name*, or what is left where that is less; a transport asks by this method."""
         limit = _get(self, name, default)
         left = self.due - self.now()
         if limit is not None and limit <= left:
@@ -210,7 +235,10 @@ _get: Final = cast("Callable[..., Any]", dict.get)  # pyright: ignore[reportUnkn
 
 
 class _SyncCall(_Call, Exchange[Any]):
+    """A call of a sync client: nothing can interrupt it, so its time limits are those of the transport."""
+
     def send(self) -> Any:
+        """Make one attempt as a stream, so that the body of a failure is left to `settle`; read that of a success."""
         if self.due == math.inf:
             response = self.genuine.send(self.request, stream=True, **self._keywords)
         else:
@@ -224,6 +252,7 @@ class _SyncCall(_Call, Exchange[Any]):
         return self.finish(response)
 
     def _read(self, response: Any) -> Any:
+        """Read the body of *response* in time, as ``send`` without ``stream=True`` does; close it where that fails."""
         try:
             if self.due < math.inf and not response.is_closed:
                 response.stream = self.genuine.adapter.timed_stream(response.stream, self._check_time)
@@ -234,11 +263,13 @@ class _SyncCall(_Call, Exchange[Any]):
         return response
 
     def _check_time(self) -> None:
+        """Raise the library's error of a read that took too long where the time of the attempt has passed."""
         if self.due <= self.clock.now():
             late = self.genuine.adapter.library.ReadTimeout
             raise late("the body took too long", request=self.request)
 
     def settle(self, response: Any) -> None:
+        """Read the body in advance, and leave what was read to the response in place of its stream."""
         if response.is_closed or _is_long(response):
             return
         stream = response.stream
@@ -248,13 +279,21 @@ class _SyncCall(_Call, Exchange[Any]):
         response.close()
 
     def finish(self, response: Any) -> Any:
+        """Return the response of a stream as it is; read that of any other call."""
         if self.streams:
             return self.hand_over(response)
         return self._read(response)
 
 
 class _AsyncCall(_Call, AsyncExchange[Any]):
+    """A call of an async client: the limits of its policies cancel it."""
+
     async def send(self) -> Any:
+        """Make one attempt, as `_SyncCall.send` does.
+
+        Limits that cancel the task need no help of the transport's. A deadline that does not is kept by the transport:
+        one of an enclosing ``with`` block, and all of them outside of asyncio and under a test's clock.
+        """
         if self.due == math.inf or current_deadline_any_clock() is None:  # what limits it cancels it as well
             response = await self.genuine.send(self.request, stream=True, **self._keywords)
         else:
@@ -268,6 +307,7 @@ class _AsyncCall(_Call, AsyncExchange[Any]):
         return await self.finish(response)
 
     async def _read(self, response: Any) -> Any:
+        """Read the body of *response*, and close it where that fails or is cancelled."""
         try:
             await response.aread()
         except BaseException:

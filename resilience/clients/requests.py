@@ -43,6 +43,7 @@ class RequestsAdapter(Adapter[requests.Session]):
     """The adapter for `requests.Session`."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a session, or of a class that derives from it."""
         return isinstance(client, requests.Session)
 
     def is_async(self, client: requests.Session) -> bool:
@@ -109,11 +110,19 @@ class _Sender:
         type(session).mount(session, prefix, _without_retries(adapter, prefix, self._protection))
 
     def __getstate__(self) -> tuple[requests.Session, Sequence[Policy] | None]:
+        """Return the session and its policies; of a standard stack none, since it is made anew in the other process.
+
+        Policies that belong to one process, such as a circuit, refuse to be pickled with that reason.
+        """
         if self._protection.is_standard:
             return self._session, None
         return self._session, tuple(self._protection.policies)
 
     def __setstate__(self, state: tuple[requests.Session, Sequence[Policy] | None]) -> None:
+        """Guard the session in the process that has unpickled it.
+
+        The policies are those that came along, or a standard stack of its own.
+        """
         self._session, policies = state
         if policies is None:
             self._protection = standard_protection(ADAPTER, self._session)
@@ -159,6 +168,7 @@ class _Call(Exchange[requests.Response]):
         return response.status_code
 
     def describe_failure(self, error: BaseException) -> None:
+        """Set the request, and no response, as on errors of requests."""
         error.__dict__.update(request=self._request, response=None)
 
     def limited(self, keywords: dict[str, Any]) -> dict[str, Any]:
@@ -207,6 +217,7 @@ class _Call(Exchange[requests.Response]):
         return response
 
     def settle(self, response: requests.Response) -> None:
+        """Read the body of a failure in advance; a response of a mock, which has no connection, has it in memory."""
         if isinstance(response.raw, HTTPResponse):
             settle(response.raw, self.time_left)
 
@@ -237,6 +248,7 @@ def _without_retries(adapter: Any, prefix: str, protection: Protection) -> Any:
 
 
 def _pool_of(prefix: str, adapter: object) -> list[Finding]:
+    """Return the size of an adapter's pool, and what a call does where it is used up."""
     if not isinstance(adapter, HTTPAdapter):
         return []
     size, blocks = adapter._pool_maxsize, adapter._pool_block
