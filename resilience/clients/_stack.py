@@ -168,7 +168,7 @@ class HostStacks:
 def _keyed_by_host(policy: Policy) -> Keyed[Any] | None:
     """Return the states of all hosts, of a policy that is keyed by host; None of any other."""
     if isinstance(policy, SlotPolicy) and policy.key is by_host:
-        return policy.compartments  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        return policy._keyed  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     if isinstance(policy, PerKeyPolicy) and policy.key is by_host and isinstance(policy.owner, CircuitBreaker):
         return policy.circuits
     return None

@@ -172,11 +172,6 @@ class SlotPolicy(Policy, Generic[S]):
         one.fast_path, one.fast_path_limiter = True, one._compartment.slots
         return one
 
-    @property
-    def compartments(self) -> Keyed[Compartment[S]]:
-        """The slots of all keys."""
-        return self._keyed
-
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps:
