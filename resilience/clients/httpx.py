@@ -131,6 +131,8 @@ class _Call(BaseExchange[Any]):
         self.request: Any = request
         self.streams: bool = keywords.pop("stream", False)
         self._given: Any = request
+        #: Those of the caller: an attempt has others, and two of them may run at once.
+        self._extensions: Any = request.extensions
         self._keywords = keywords
 
     @property
@@ -184,7 +186,7 @@ class _Call(BaseExchange[Any]):
 
         The result is awaited where the client is async.
         """
-        request, own = self.request, self._given.extensions
+        request, own = self.request, self._extensions
         limits = _Limits(own.get("timeout") or self.genuine.client.timeout.as_dict())
         limits.due, limits.now = self.due, self.clock.now
         self._limits = limits
@@ -242,11 +244,10 @@ class _SyncCall(_Call, Exchange[Any]):
         if self.due == math.inf:
             response = self.genuine.send(self.request, stream=True, **self._keywords)
         else:
-            own = self._given.extensions
             try:
                 response = self.send_in_time()
             finally:
-                self.request.extensions = own
+                self.request.extensions = self._extensions
         if response.status_code >= _FIRST_ERROR:
             return response
         return self.finish(response)
@@ -297,11 +298,10 @@ class _AsyncCall(_Call, AsyncExchange[Any]):
         if self.due == math.inf or current_deadline_any_clock() is None:  # what limits it cancels it as well
             response = await self.genuine.send(self.request, stream=True, **self._keywords)
         else:
-            own = self._given.extensions
             try:
                 response = await self.send_in_time()
             finally:
-                self.request.extensions = own
+                self.request.extensions = self._extensions
         if response.status_code >= _FIRST_ERROR:
             return response
         return await self.finish(response)

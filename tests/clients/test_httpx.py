@@ -242,3 +242,26 @@ def test_a_transport_gets_the_time_that_is_left_at_each_phase() -> None:
 
         protect(httpx.Client(transport=httpx.MockTransport(shop), timeout=4), deadline(5)).get("http://shop.example")
     assert seen == [4, 4, 3]
+
+
+def test_the_callers_request_stays_as_it_is_where_two_attempts_run_at_once() -> None:
+    async def main() -> None:
+        both = anyio.Event()
+        begun: list[httpx.Request] = []
+
+        async def shop(request: httpx.Request) -> httpx.Response:
+            begun.append(request)
+            if len(begun) == 1:
+                await both.wait()
+            both.set()
+            return httpx.Response(200)
+
+        async with protect(httpx.AsyncClient(transport=httpx.MockTransport(shop)), hedge(0.01)) as client:
+            request = client.build_request("GET", "http://shop.example")
+            before = request.extensions
+            async with deadline(60):
+                await client.send(request)
+            assert len(begun) == 2
+            assert request.extensions is before
+
+    anyio.run(main)
