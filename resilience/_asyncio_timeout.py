@@ -126,6 +126,7 @@ class SharedTimeout:
             timer = self._loops.get(loop)
             if timer is None:
                 timer = self._loops[loop] = _LoopTimer(weakref.ref(loop), type(loop))
+                _note_timer(loop, timer)
             # While policies are switched off in some context, every call has to check its own.
             self._last = _NO_LOOP if DISABLED.active_count else timer
         return timer
@@ -134,13 +135,6 @@ class SharedTimeout:
         """Have the next call look up the timer of its event loop, and check the switch, again."""
         with self._lock:
             self._last = _NO_LOOP
-
-    def remaining_for(self, task: object) -> float:
-        """Return the seconds until the first call of *task* expires; infinity where it makes none."""
-        loop = _get_running_loop()
-        if loop is None or (timer := self._loops.get(loop)) is None:
-            return math.inf
-        return min((entry.due for entry in timer.table if _ends(task, entry)), default=math.inf) - timer.now()
 
 
 class _SingleTimeout(dict[TimeoutEntry, None]):
@@ -309,15 +303,19 @@ def time_left(entry: TimeoutEntry) -> float:
 
 
 def remaining_for_task() -> float:
-    """Return the seconds until the first limit around the running task expires; infinity without one."""
+    """Return the seconds until the first limit around the running task expires; infinity without one.
+
+    The entries of all tasks are looked through, so this asks of most of them no more than whose they are.
+    """
     loop = _get_running_loop()
     if loop is None or (task := current_task(loop)) is None:
         return math.inf
-    with _registry_lock:
-        timers = list(_timers)
-    shared = [timer.remaining_for(task) for timer in timers]
-    single = [entry for table in list(_single_timeouts.values()) for entry in list(table)]
-    return min([*shared, *(time_left(entry) for entry in single if _ends(task, entry))], default=math.inf)
+    tables: list[dict[TimeoutEntry, None] | None] = [
+        timer.table for found in _loop_timers.get(loop, ()) if (timer := found()) is not None and timer.table
+    ]
+    tables += [found() for found in _single_timeouts.valuerefs()]
+    own = [entry for table in tables if table is not None for entry in list(table) if entry.task is task]
+    return min([entry.due for entry in own if _ends(task, entry)], default=math.inf) - loop.time()
 
 
 def _invalidate_caches() -> None:
@@ -335,6 +333,19 @@ DISABLED.on_change.append(_invalidate_caches)
 
 _passed: set[TimeoutEntry] = set()
 """The calls whose limits have passed, and which have not ended yet."""
+
+_loop_timers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[weakref.ref[_LoopTimer]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""The timers of each event loop, of limits of all lengths."""
+
+
+def _note_timer(loop: asyncio.AbstractEventLoop, timer: _LoopTimer) -> None:
+    """Have `remaining_for_task` look at a new *timer* of *loop*."""
+    with _registry_lock:
+        kept = [found for found in _loop_timers.get(loop, ()) if found() is not None]
+        _loop_timers[loop] = [*kept, weakref.ref(timer)]
+
 
 _single_timeouts: weakref.WeakValueDictionary[int, _SingleTimeout] = weakref.WeakValueDictionary()
 """The tables of the calls in flight that have a timer of their own."""

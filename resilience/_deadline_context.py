@@ -141,9 +141,8 @@ def push_deadline(due: ActiveDeadline | None) -> Token[ActiveDeadline | None]:
     return _due.set(due)
 
 
-def pop_deadline(token: Token[ActiveDeadline | None]) -> None:
-    """Set the deadline back that was in force before `push_deadline`."""
-    _due.reset(token)
+pop_deadline: Callable[[Token[ActiveDeadline | None]], None] = _due.reset
+"""Set the deadline back that was in force before `push_deadline`."""
 
 
 def leave_deadline() -> None:

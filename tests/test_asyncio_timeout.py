@@ -517,6 +517,31 @@ def test_a_function_forgotten_in_another_thread_takes_its_timer_along():
     run(main())
 
 
+def test_remaining_sees_limits_of_all_lengths_and_those_of_its_own_task_alone():
+    async def main() -> None:
+        async def other() -> None:
+            await by_block(0.5, forever)
+
+        async def asked() -> float:
+            return remaining_for_task()
+
+        async def within() -> None:
+            assert await by_block(4, asked) == 4
+            assert await by_block(4, asked) == 4  # from the second one of a length on they share a timer
+            assert await by_block(9, asked) == 6
+            await asyncio.sleep(0.25)
+            assert remaining_for_task() == 5.75
+
+        others = [asyncio.create_task(other()) for _ in range(5)]
+        await asyncio.sleep(0)
+        await by_block(6, within)
+        assert remaining_for_task() == math.inf
+        for task in others:
+            task.cancel()
+
+    run(main())
+
+
 def test_a_call_under_a_limit_of_its_own_expires_and_is_seen_by_remaining():
     async def main() -> None:
         loop = asyncio.get_running_loop()

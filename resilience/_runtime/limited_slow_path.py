@@ -37,8 +37,9 @@ class Watches:
     @property
     def table(self) -> Watches | None:
         """The watches themselves, as one table; None when one of the limits has passed."""
-        if any(watch.table is None for watch in self.each):
-            return None
+        for watch in self.each:
+            if watch.table is None:
+                return None
         return self
 
     def __delitem__(self, watches: Watches) -> None:

@@ -59,7 +59,7 @@ class PerKey(Keyed[B], Generic[B]):
 
     def policy_for(self, target: object) -> Policy:
         """Return the policy that takes the calls of *target* through the circuit of their key."""
-        return PerKeyPolicy(self._template.circuit, partial(self.of_call, key=self._key), self._key)
+        return PerKeyPolicy(self._template.circuit, self, self._key)
 
 
 def _is_idle(breaker: HasCircuit) -> bool:
@@ -79,13 +79,14 @@ class PerKeyPolicy(Policy):
     def __init__(
         self,
         template: CircuitBreakerPolicy,
-        circuit_of_call: Callable[[Call], HasCircuit],
+        circuits: Keyed[Any],
         key: Callable[..., Hashable],
     ) -> None:
         self._template = template
         #: The function that derives the key.
         self.key: Callable[..., Hashable] = key
-        self._circuit_of_call = circuit_of_call
+        #: The circuits of all keys.
+        self.circuits: Keyed[Any] = circuits
         self.methods: MethodSelection | None = template.methods
         self.config: CircuitBreakerConfig = template.config
         #: The public `CircuitBreaker` that the circuits of the keys are made after.
@@ -94,7 +95,7 @@ class PerKeyPolicy(Policy):
     def run(self, call: Call) -> Steps[Outcome]:
         """Take *call* through the circuit of its key, which is kept for `status`: the key is derived once."""
         try:
-            breaker = self._circuit_of_call(call)
+            breaker: HasCircuit = self.circuits.of_call(call, self.key)
         except Exception as error:  # of the key, or of its function
             return Outcome(None, error)
         call.notes[self] = breaker.circuit

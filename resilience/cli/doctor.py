@@ -26,7 +26,10 @@ _MAX_WRAPPED = 32
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
-    """Import an application, and print what its clients do; return FAILED where that is a problem."""
+    """Import an application, and print what its clients do.
+
+    Return FAILED where that is a problem; with ``--strict`` also where it may be one, by what the calls say.
+    """
     module, value = import_application(arguments.application)
     found = dict(_examined(module, value, arguments.application))
     if arguments.json:
@@ -42,8 +45,11 @@ def run_doctor(arguments: argparse.Namespace) -> int:
         if not found:
             sys.stdout.write(f"{arguments.application}: no client\n")
     problems = sum(len(inspection.problems) for inspection in found.values())
-    if problems:
-        sys.stderr.write(f"{counted(problems, 'problem')}\n")
+    warnings = sum(len(inspection.warnings) for inspection in found.values())
+    noted = [counted(number, noun) for number, noun in ((problems, "problem"), (warnings, "warning")) if number]
+    if noted:
+        sys.stderr.write(f"{', '.join(noted)}\n")
+    if problems or (warnings and arguments.strict):
         return ExitCode.FAILED
     return ExitCode.OK
 
@@ -115,10 +121,12 @@ def _innermost(target: object) -> object:
 def _text(name: str, inspection: Inspection) -> str:
     lines = [f"{name}: {inspection.client}"]
     for finding in inspection.findings:
-        mark = "  "
+        mark = " "
         if finding.problem:
-            mark = "! "
-        lines.append(f"{mark}{finding.kind.replace('_', ' '):<11} {finding.text}")
+            mark = "!"
+        elif finding.warning:
+            mark = "?"
+        lines.append(f"{mark} {finding.kind.replace('_', ' '):<11} {finding.text}")
     return "\n".join([*lines, ""])
 
 
@@ -132,7 +140,13 @@ def _document(name: str, inspection: Inspection) -> dict[str, Any]:
         "client": inspection.client,
         "calls": calls,
         "findings": [
-            {"kind": finding.kind, "text": finding.text, "calls": finding.calls, "problem": finding.problem}
+            {
+                "kind": finding.kind,
+                "text": finding.text,
+                "calls": finding.calls,
+                "problem": finding.problem,
+                "warning": finding.warning,
+            }
             for finding in inspection.findings
         ],
     }

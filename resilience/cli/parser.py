@@ -294,6 +294,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     doctor = _command(commands, "doctor", "find out what an application's clients do by themselves", _DOCTOR_EXAMPLES)
     doctor.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
+    doctor.add_argument("--strict", action="store_true", help="fail for warnings too")
     doctor.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     fleet = _command(commands, "fleet", "isolate or release a circuit in all processes of a fleet", _FLEET_EXAMPLES)

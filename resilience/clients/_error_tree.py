@@ -60,6 +60,8 @@ _JOINED: Final[dict[tuple[type, type], type[ResilienceError]]] = {}
 
 
 def _join(error: type[ResilienceError], base: type[Exception]) -> type[ResilienceError]:
+    """Make the class of errors that are of both classes, which pickles as the two: it has no module to be found in."""
+
     def reduce(self: ResilienceError, _: object) -> tuple[Any, ...]:
         return _restore, (error, base, reduce_exception(self)[2])
 
@@ -68,6 +70,7 @@ def _join(error: type[ResilienceError], base: type[Exception]) -> type[Resilienc
 
 
 def _restore(error: type[ResilienceError], base: type[Exception], parts: Parts) -> BaseException:
+    """Return an error that was pickled, of the joined class of this process."""
     restored = new_uninitialized(joined(error, base))
     restore_exception(restored, parts)
     return restored

@@ -30,6 +30,7 @@ class _AsyncExchange(GrpcExchange, AsyncExchange[Any]):
         self._ends = moment_in(details.timeout)
 
     async def send(self) -> Any:
+        """Make one attempt, which has what is left of the time as its deadline."""
         timeout = self.time_left() if self.called.responds_once else left_until(self._ends)
         call = await self._continuation(self._details._replace(timeout=timeout), self.request)
         try:
@@ -43,19 +44,23 @@ class _AsyncExchange(GrpcExchange, AsyncExchange[Any]):
         await call
         return call
 
-    async def settle(self, response: Any) -> None: ...
+    async def settle(self, response: Any) -> None:
+        """Do nothing: a failed call raises."""
 
-    async def close(self, response: Any) -> None: ...
+    async def close(self, response: Any) -> None:
+        """Do nothing: the call has ended with its response."""
 
 
 class _AsyncStreamExchange(_AsyncExchange):
     """A call with a stream of responses: it has succeeded with the first message, or its end."""
 
     async def begun(self, call: Any) -> Any:
+        """Return the call with its first message."""
         messages = aiter(call)
         return call, await anext(messages, _NO_MESSAGE), messages
 
     async def close(self, response: Any) -> None:
+        """Cancel the call, whose messages the caller does not get."""
         response[0].cancel()
 
 
@@ -63,9 +68,11 @@ class _AsyncDuplexExchange(_AsyncExchange):
     """A call with streams in both directions: it has succeeded when it has begun."""
 
     async def begun(self, call: Any) -> Any:
+        """Return the call: either side may wait for the other's first message."""
         return call
 
     async def close(self, response: Any) -> None:
+        """Cancel the call."""
         response.cancel()
 
 
@@ -86,16 +93,22 @@ class _Interceptor:
 
 
 class _UnaryUnary(_Interceptor, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc, unused-ignore]
+    """The interceptor of methods with one request and one response."""
+
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return await self._call(_AsyncExchange, continuation, client_call_details, request, (True, True))
 
 
 class _StreamUnary(_Interceptor, grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[misc, unused-ignore]
+    """The interceptor of methods with a stream of requests and one response."""
+
     async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
         return await self._call(_AsyncExchange, continuation, client_call_details, request_iterator, (True, False))
 
 
 class _UnaryStream(_Interceptor, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc, unused-ignore]
+    """The interceptor of methods with one request and a stream of responses."""
+
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         _, first, rest = await self._call(
             _AsyncStreamExchange, continuation, client_call_details, request, (False, True)
@@ -104,12 +117,15 @@ class _UnaryStream(_Interceptor, grpc.aio.UnaryStreamClientInterceptor):  # type
 
 
 class _StreamStream(_Interceptor, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[misc, unused-ignore]
+    """The interceptor of methods with streams in both directions."""
+
     async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
         kind = (False, False)
         return await self._call(_AsyncDuplexExchange, continuation, client_call_details, request_iterator, kind)
 
 
 async def _messages(first: object, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Yield the first message, and those that follow it."""
     if first is not _NO_MESSAGE:
         yield first
         async for message in rest:

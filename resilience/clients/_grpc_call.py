@@ -69,12 +69,15 @@ class GrpcExchange(BaseExchange[Any]):
 
     @property
     def host(self) -> str:
+        """The channel's target: a circuit for each host is one for each channel."""
         return self.called.peer.target
 
     def request_headers(self) -> object:
+        """Return the metadata of the call."""
         return dict(cast("Iterable[tuple[str, object]]", self.metadata or ()))
 
     def body(self) -> Body:
+        """Return whether the requests are one message, which is in memory, or a stream of them, which is sent once."""
         return FIXED if self.called.requests_once else OneTimeBody()
 
     def status(self, response: Any) -> int:
@@ -124,15 +127,18 @@ class _UnaryExchange(GrpcExchange, Exchange[Any]):
         self.current: Any = None
 
     def send(self) -> Any:
+        """Make one attempt, which has what is left of the time as its deadline."""
         keywords = {**self._options._asdict(), "timeout": self.time_left(), "metadata": self.metadata}
         if not self._as_future:
             return self._genuine.with_call(self.request, **keywords)
         self.current = self._genuine.future(self.request, **keywords)
         return self.current.result(), self.current
 
-    def settle(self, response: Any) -> None: ...
+    def settle(self, response: Any) -> None:
+        """Do nothing: a failed call raises."""
 
-    def close(self, response: Any) -> None: ...
+    def close(self, response: Any) -> None:
+        """Do nothing: the call has ended with its response."""
 
 
 class _StreamExchange(GrpcExchange, Exchange[Any]):
@@ -148,6 +154,7 @@ class _StreamExchange(GrpcExchange, Exchange[Any]):
         self._ends = ends
 
     def send(self) -> Any:
+        """Begin the call, and wait for its first message where the server need not wait for further requests."""
         timeout = left_until(self._ends)
         call = self._genuine(self.request, timeout=timeout, metadata=self.metadata, **self._options._asdict())
         if not self.called.requests_once:
@@ -159,6 +166,7 @@ class _StreamExchange(GrpcExchange, Exchange[Any]):
             raise
 
     def _first_of(self, call: Any) -> object:
+        """Return the first message of *call*, which is cancelled where that does not come in time."""
         left = self.time_left()
         if left is None:
             return next(call, _NO_MESSAGE)
@@ -180,9 +188,11 @@ class _StreamExchange(GrpcExchange, Exchange[Any]):
         finally:
             timer.cancel()
 
-    def settle(self, response: Any) -> None: ...
+    def settle(self, response: Any) -> None:
+        """Do nothing: a failed call raises."""
 
     def close(self, response: Any) -> None:
+        """Cancel the call, whose messages the caller does not get."""
         response[0].cancel()
 
 
@@ -190,9 +200,11 @@ class FirstMessageTimeoutError(grpc.RpcError):  # type: ignore[misc, unused-igno
     """The first message of a stream did not come in time; the call was cancelled."""
 
     def code(self) -> Any:
+        """Return DEADLINE_EXCEEDED, as gRPC's own deadline would."""
         return grpc.StatusCode.DEADLINE_EXCEEDED
 
     def details(self) -> str:
+        """Return the reason."""
         return "the first message did not come in time"
 
     def __str__(self) -> str:
@@ -294,6 +306,7 @@ class _Messages:
         return self
 
     def __next__(self) -> Any:
+        """Return the next message; the first one is that of the attempt which succeeded."""
         call = self._begun()
         first, self._first = self._first, _NO_MESSAGE
         if first is not _NO_MESSAGE:
@@ -303,6 +316,7 @@ class _Messages:
         return next(cast("Iterator[Any]", call))
 
     def __getattr__(self, name: str) -> Any:
+        """Return an attribute of gRPC's call, which is made where it was not yet."""
         return getattr(self._begun(), name)
 
     def cancel(self) -> bool:

@@ -20,6 +20,7 @@ class _Code(str):  # noqa: SLOT000 - it has an attribute
     status: grpc.StatusCode
 
     def __call__(self) -> grpc.StatusCode:
+        """Return the status, as ``code()`` of gRPC."""
         return self.status
 
 
@@ -29,6 +30,7 @@ class _Details(dict[str, object]):
     message: str = ""
 
     def __call__(self) -> str:
+        """Return the message, as ``details()`` of gRPC."""
         return self.message
 
 
@@ -38,21 +40,27 @@ class CallRejected(grpc.RpcError):  # type: ignore[misc, unused-ignore]
     status: Any = grpc.StatusCode.UNAVAILABLE
 
     def initial_metadata(self) -> tuple[()]:
+        """Return none: nothing was received."""
         return ()
 
     def trailing_metadata(self) -> tuple[()]:
+        """Return none: nothing was received."""
         return ()
 
     def debug_error_string(self) -> str:
+        """Return the message."""
         return str(self)
 
     def is_active(self) -> bool:
+        """Return False: the call has ended."""
         return False
 
     def time_remaining(self) -> float | None:
+        """Return None: nothing runs that could use it."""
         return None
 
     def cancel(self) -> bool:
+        """Return False: there is nothing to cancel."""
         return False
 
     def add_callback(self, callback: object) -> bool:

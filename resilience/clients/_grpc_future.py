@@ -29,6 +29,7 @@ class GuardedFuture(grpc.Future):  # type: ignore[misc, unused-ignore]
         threading.Thread(target=run, args=(self._run, call), name="resilience-grpc-future", daemon=True).start()
 
     def _run(self, call: Callable[[], tuple[Any, Any]]) -> None:
+        """Make the call in the thread of the future, and tell those that wait for it."""
         try:
             self._outcome.set_result(call())
         except BaseException as error:  # the caller of `result` gets it
@@ -43,12 +44,15 @@ class GuardedFuture(grpc.Future):  # type: ignore[misc, unused-ignore]
         return True
 
     def cancelled(self) -> bool:
+        """Return whether the caller has cancelled the call before it ended."""
         return self._cancelled.is_set() and self._outcome.done()
 
     def running(self) -> bool:
+        """Return whether the call has not ended."""
         return not self._outcome.done()
 
     def done(self) -> bool:
+        """Return whether the call has ended, in any way."""
         return self._outcome.done()
 
     def result(self, timeout: float | None = None) -> Any:

@@ -71,6 +71,7 @@ def service_config(*policies: Decorator, services: Iterable[str] = ()) -> str:
 
 
 def _flat(policies: Sequence[Decorator]) -> Iterator[Policy]:
+    """Yield the policies that *given* consist of: a standard stack, or a pipeline, is several."""
     for part in policies:
         if not isinstance(part, Decorator):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be unchecked
             raise TypeError(f"service_config({part!r}): give policies, such as retry_on_category(attempts=3)")
@@ -78,6 +79,7 @@ def _flat(policies: Sequence[Decorator]) -> Iterator[Policy]:
 
 
 def _name(service: str) -> _Json:
+    """Return the entry for a service, or for one method of it: ``shop.Catalogue/Find``."""
     name, _, method = service.strip("/").partition("/")
     if method:
         return {"service": name, "method": method}
@@ -94,6 +96,7 @@ def _duration(seconds: float) -> str:
 
 
 def _retry_policy(retry: Retry) -> _Json:
+    """Return the ``retryPolicy`` of gRFC A6 that *retry* is: five attempts at most, with gRPC's own jitter."""
     statuses = [status for status in GRPC_STATUS if _is_retried(retry, status)]
     if not statuses:
         raise ValueError(
@@ -115,6 +118,7 @@ def _retry_policy(retry: Retry) -> _Json:
 
 
 def _is_retried(retry: Retry, status: str) -> bool:
+    """Return whether *retry* repeats a call that fails with *status*, on every method."""
     category = GRPC_STATUS[status]
     if category is ErrorCategory.UNKNOWN or not retry.rules[category.value].retried:
         return False
@@ -134,6 +138,7 @@ def _throttling(budget: RetryBudget, statuses: Sequence[str], retry: Retry) -> _
 
 
 def _hedging_policy(hedge: Hedge) -> _Json:
+    """Return the ``hedgingPolicy`` of gRFC A6 that *hedge* is."""
     if not hedge.seconds:
         raise ValueError(f"service_config({hedge}): gRPC learns no quantile; give seconds, such as hedge(0.2)")
     return {

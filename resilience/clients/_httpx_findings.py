@@ -26,6 +26,11 @@ def findings_of(client: Any) -> Iterator[Finding]:
 
 
 def _of_transport(transport: Any) -> Iterator[Finding]:
+    """Yield the retries of a transport.
+
+    Those of the library's own repeat the connecting alone. Of another library's, such as httpx-retries, the number is
+    read where it is called as everywhere; else the transport is named, since it may retry.
+    """
     kind = cast("type[object]", type(transport))
     library = kind.__module__.partition(".")[0]
     retries = int_attribute(safe_getattr(transport, "_pool"), "_retries")
@@ -40,6 +45,7 @@ def _of_transport(transport: Any) -> Iterator[Finding]:
 
 
 def _of_pool(client: Any) -> Iterator[Finding]:
+    """Yield the number of connections, and how long a call waits for one."""
     size = int_attribute(safe_getattr(client._transport, "_pool"), "_max_connections")
     if size is None:
         return

@@ -11,7 +11,7 @@ from typing import Any
 
 from resilience.clients.exchange import MAX_DRAINED
 
-__all__ = ["AsyncStream", "SyncStream", "stream_class", "take", "take_async"]
+__all__ = ["AsyncStream", "SyncStream", "TimedStream", "stream_class", "take", "take_async"]
 
 
 class SyncStream:
@@ -22,10 +22,31 @@ class SyncStream:
         self._close = close
 
     def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks, once."""
         yield from self._chunks
 
     def close(self) -> None:
+        """Give the connection back."""
         self._close()
+
+
+class TimedStream:
+    """A body that is read until *check* raises: each chunk may come in time, and all of them too late."""
+
+    def __init__(self, stream: Any, check: Callable[[], None]) -> None:
+        self._stream = stream
+        self._check = check
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the chunks of the stream, each after a check of the time."""
+        check = self._check
+        for chunk in self._stream:
+            check()
+            yield chunk
+
+    def close(self) -> None:
+        """Close the stream itself."""
+        self._stream.close()
 
 
 class AsyncStream:
@@ -36,10 +57,12 @@ class AsyncStream:
         self._close = close
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the chunks, once."""
         async for chunk in self._chunks:
             yield chunk
 
     async def aclose(self) -> None:
+        """Close what yields the chunks, and give the connection back."""
         aclose: Any = getattr(self._chunks, "aclose", None)
         if aclose is not None:
             await aclose()
@@ -91,16 +114,22 @@ async def take_async(stream: Any) -> AsyncIterator[bytes]:
 
 
 def _raising(error: Exception) -> Iterator[bytes]:
+    """Raise *error* when the first chunk is asked for."""
     raise error
     yield b""
 
 
 async def _raising_async(error: Exception) -> AsyncIterator[bytes]:
+    """Raise *error* when the first chunk is asked for."""
     raise error
     yield b""
 
 
 async def _chained(taken: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what was *taken*, and then the *rest*.
+
+    The rest is closed at the end: an async generator that is left to the collector may be closed too late.
+    """
     try:
         for chunk in taken:
             yield chunk

@@ -94,6 +94,7 @@ class _Fitting:
         return self._protection
 
     def _fitted(self, parts: Sequence[object]) -> Iterator[Policy]:
+        """Yield the policies that can guard the client, in their order; leave the others out."""
         for part in parts:
             if not isinstance(part, Decorator):
                 raise TypeError(f"protect(client, {part!r}): give policies, such as timeout(2.0), outermost first")
@@ -127,6 +128,7 @@ class _Fitting:
         return None
 
     def _leave_out(self, policy: Policy, reason: str) -> None:
+        """Refuse the *policy*, or go without it, as the caller of `protect` wants."""
         text = f"{policy}: {reason}"
         if self._on_unsupported == "raise":
             raise TypeError(f"protect(client, {text}; leave it out, or give on_unsupported='warn'")
@@ -153,6 +155,7 @@ class _Fitting:
 
 
 def _sends_deadline(policy: Policy) -> bool:
+    """Return whether *policy* has to be the innermost: what is left is known there."""
     return isinstance(policy, SendDeadline)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http.client import IncompleteRead
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from resilience._safe_access import safe_getattr
 from resilience.clients.exchange import MAX_DRAINED
@@ -21,6 +21,10 @@ TimeLeft = Callable[[], float | None]
 _CHUNK: Final = 65_536
 _SHORT: Final = 4096  # bytes that the buffer of a connection certainly holds
 _LEAST: Final = 0.001  # seconds: a socket takes zero for "do not block"
+
+
+def _without_limit() -> None:
+    """Return None: nothing limits the time."""
 
 
 class DividedBody:
@@ -35,7 +39,7 @@ class DividedBody:
         rest: Any,
         taken: bytes = b"",
         error: Exception | None = None,
-        time_left: TimeLeft | None = None,
+        time_left: TimeLeft = _without_limit,
         connection: object = None,
     ) -> None:
         self._rest = rest
@@ -104,18 +108,14 @@ class DividedBody:
 
     def _limit_socket(self) -> None:
         """Have the socket wait for what is left of the time, and no longer. Raises TimeoutError if that is nothing."""
-        left = None
-        if self._time_left is not None:
-            left = self._time_left()
+        left = self._time_left()
         if left is None:
             return
         if left <= 0:
             raise TimeoutError("the body took too long")
         socket = _socket_of(self._connection, self._rest)
         if socket is not None:
-            wait: float | None = socket.gettimeout()
-            if wait is None or wait > left:
-                socket.settimeout(max(left, _LEAST))
+            socket.settimeout(max(_LEAST, min(left, socket.gettimeout() or left)))
 
 
 def limit_reading(response: Any, time_left: TimeLeft) -> None:
@@ -135,10 +135,13 @@ def limit_reading(response: Any, time_left: TimeLeft) -> None:
 
 def _has_arrived(body: Any) -> bool:
     """Return whether all of a short *body* has come with its headers, or comes with the next read of the socket."""
-    length, peek = safe_getattr(body, "length"), safe_getattr(safe_getattr(body, "fp"), "peek")
-    if not isinstance(length, int) or length > _SHORT or not callable(peek):
+    try:
+        length, peek = body.length, body.fp.peek
+    except AttributeError:  # no body of `http.client`
         return False
-    return length == 0 or len(cast("Callable[[int], bytes]", peek)(length)) >= length
+    if not isinstance(length, int) or length > _SHORT:
+        return False
+    return length == 0 or len(peek(length)) >= length
 
 
 def lift_limit(response: Any, own: float | None) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, Final
 
 from urllib3 import Retry, Timeout
 
-__all__ = ["calls_by_itself", "cut", "own_limit", "retries_by_itself", "without_retries"]
+__all__ = ["calls_by_itself", "cut", "own_limit", "retries_by_itself", "timeout_of", "without_retries"]
 
 _LEAST: Final = 0.001  # seconds: urllib3 takes no zero
 
@@ -50,17 +51,30 @@ def without_retries(retries: Retry) -> Retry:
     return retries.new(connect=0, read=0, status=0, other=0, status_forcelist=(), respect_retry_after_header=False)
 
 
+@functools.lru_cache(maxsize=64, typed=True)
+def timeout_of(connect: float | None, read: float | None) -> Timeout:
+    """Return the limits of a call for connecting and for reading. They are for `cut` and `own_limit`, not for a call.
+
+    Raises ValueError for what is no limit, as urllib3.
+    """
+    return Timeout(connect=connect, read=read)
+
+
 def cut(limits: Timeout, left: float) -> Timeout:
     """Return *limits* with at most the seconds that are *left* for all of the request.
 
     >>> cut(Timeout(connect=1, read=None), 2)
     Timeout(connect=1, read=None, total=2)
+    >>> cut(Timeout(total=1), 2).total
+    1
     """
     left = max(left, _LEAST)
     total = limits.total
     if isinstance(total, int | float):
         left = min(left, total)
-    return Timeout(total=left, connect=limits._connect, read=limits._read)
+    limited = object.__new__(Timeout)  # its constructor would check once more what *limits* have
+    limited.__dict__.update(limits.__dict__, total=left, _start_connect=None)
+    return limited
 
 
 def own_limit(limits: Timeout) -> float | None:

@@ -61,6 +61,12 @@ class Finding:
     calls: int = 1
     problem: bool = False
     """Whether a program should do something about it. `resilience doctor` fails then."""
+    warning: bool = False
+    """Whether it is a problem where the calls do nothing about it, which the client does not show.
+
+    A session of requests has no time limit, but each of its calls may have one. `resilience doctor --strict` fails
+    then.
+    """
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -144,6 +150,10 @@ def adapter_for(client: object) -> Adapter[Any] | None:
 
 
 def _adapter_named(name: str) -> Adapter[Any] | None:
+    """Return the adapter for the top-level module *name*.
+
+    One that the program has registered comes before those of this package, and these before entry points.
+    """
     if name in _registered:
         return _registered[name]
     if name in _MODULES:
@@ -172,6 +182,7 @@ def _of_package(module: str) -> Adapter[Any] | None:
 
 @functools.cache
 def _entry_points() -> dict[str, Any]:
+    """Return the adapters of other distributions by the module they are for, looked up once."""
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=GROUP)}

@@ -35,6 +35,7 @@ class AiohttpAdapter(Adapter[ClientSession]):
     """The adapter for `aiohttp.ClientSession`."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a session, or of a class that derives from it."""
         return isinstance(client, ClientSession)
 
     def is_async(self, client: ClientSession) -> bool:
@@ -48,6 +49,7 @@ class AiohttpAdapter(Adapter[ClientSession]):
         return True
 
     def dependency(self, client: ClientSession) -> str:
+        """Return the host of the session's ``base_url``, else the name of the library."""
         base = client._base_url
         if base is None:
             return "aiohttp"
@@ -76,6 +78,7 @@ class AiohttpAdapter(Adapter[ClientSession]):
         return client
 
     def inspect(self, client: ClientSession) -> list[Finding]:
+        """Return the repetition on a lost connection, a missing time limit, and the limit of the connector."""
         findings: list[Finding] = []
         if safe_getattr(client, "_retry_connection"):
             text = "aiohttp sends an idempotent request again when the server has closed the connection"
@@ -122,6 +125,7 @@ class _Call(AsyncExchange[ClientResponse]):
 
     @property
     def url(self) -> str:
+        """The URL as the session builds it from its ``base_url`` and what the caller gave."""
         return str(self._session._build_url(self._given[1]))
 
     @property
@@ -129,9 +133,11 @@ class _Call(AsyncExchange[ClientResponse]):
         return self._session._build_url(self._given[1]).host_port_subcomponent or ""
 
     def request_headers(self) -> object:
+        """Return the headers of the session and of the call, as aiohttp puts them together."""
         return self._session._prepare_headers(self._keywords.get("headers"))
 
     def set_header(self, name: str, value: str) -> None:
+        """Set the header beside those of the call, in a mapping of its own: the caller's stays as it is."""
         headers: CIMultiDict[str] = CIMultiDict(self._keywords.get("headers") or ())
         headers[name] = value
         self._keywords["headers"] = headers
@@ -181,6 +187,7 @@ class _Call(AsyncExchange[ClientResponse]):
                 return
 
     async def close(self, response: ClientResponse) -> None:
+        """Release the connection: aiohttp closes one whose body has not been read to its end."""
         response.release()  # one that has not been read to its end is closed
 
 
@@ -196,6 +203,7 @@ class _Payload(FileBody):
         vars(self.value)["close"] = _stay_open
 
     def may_repeat(self) -> bool:
+        """Return whether the payload, and each of its files, can be read from its start again."""
         return not self.value.consumed and super().may_repeat()
 
     def rewind(self) -> None:

@@ -8,13 +8,13 @@ adapter says by `Body` what it is about to send; the guard rewinds it, or makes 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import GeneratorType
 from typing import Final, Protocol, cast
 
 from resilience._safe_access import safe_getattr
 
-__all__ = ["FIXED", "Body", "FileBody", "OneTimeBody", "body_of"]
+__all__ = ["FIXED", "Body", "FileBody", "OneTimeBody", "body_of", "body_of_parts"]
 
 
 class Body:
@@ -36,6 +36,8 @@ FIXED: Final = Body()
 
 
 class _File(Protocol):
+    """An open file, as far as a body needs it."""
+
     def tell(self) -> int: ...
     def seek(self, position: int, /) -> object: ...
 
@@ -62,9 +64,11 @@ class FileBody(Body):
         self._starts: list[int | None] = [_position(file) for file in self._files]
 
     def may_repeat(self) -> bool:
+        """Return whether all files can be set back, and are still open."""
         return None not in self._starts and all(_position(file) is not None for file in self._files)
 
     def rewind(self) -> None:
+        """Set each file back to where it stood before the first attempt."""
         for file, start in zip(self._files, self._starts, strict=True):
             if start is not None:
                 file.seek(start)
@@ -83,6 +87,7 @@ class OneTimeBody(Body):
         self._is_untouched = is_untouched
 
     def may_repeat(self) -> bool:
+        """Return whether nothing has been read of it, as far as that is known."""
         return self._is_untouched is not None and self._is_untouched()
 
 
@@ -106,6 +111,24 @@ def body_of(content: object) -> Body:
         generator = cast("GeneratorType[object, object, object]", content)
         return OneTimeBody(lambda: inspect.getgeneratorstate(generator) == inspect.GEN_CREATED)
     return OneTimeBody()
+
+
+def body_of_parts(parts: Iterable[object]) -> Body:
+    """Return the body that is sent of several *parts*, such as the files of a form: each as `body_of` takes it.
+
+    One part that can be sent once makes a body of the whole that can be sent once.
+
+    >>> import io
+    >>> body_of_parts([b"key=value", io.BytesIO(b"lamp")]).may_repeat(), body_of_parts([b"", iter(())]).may_repeat()
+    (True, False)
+    """
+    bodies = [(part, body_of(part)) for part in parts]
+    if any(isinstance(body, OneTimeBody) for _, body in bodies):
+        return OneTimeBody()
+    files = [part for part, body in bodies if isinstance(body, FileBody)]
+    if not files:
+        return FIXED
+    return FileBody(*files)
 
 
 _IN_MEMORY = (str, bytes, bytearray, memoryview)

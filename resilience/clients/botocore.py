@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from resilience._safe_access import safe_getattr
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients.adapter import Adapter, Finding
-from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
+from resilience.clients.bodies import Body, body_of_parts
 from resilience.clients.call_options import ParsedOptions
 from resilience.clients.exchange import Exchange
 from resilience.clients.guards import AsyncGuard, Guard
@@ -38,24 +40,37 @@ class BotocoreAdapter(Adapter[Any]):
     """The adapter for the clients of botocore, and for the resources of boto3."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a client of botocore, or a resource of boto3, which has one."""
         return isinstance(_client_of(client), _base)
 
     def is_async(self, client: Any) -> bool:
         return False
 
     def errors(self, client: Any) -> ErrorTree:
+        """Return the classes of a failed connection; `ClientError` is for answers, and has a response."""
         return ErrorTree(_errors.HTTPClientError, _errors.ReadTimeoutError)
 
     def target(self, client: Any) -> str:
+        """Return the name of the service, as in ``botocore.dynamodb``: the class of a client is made when it is."""
         return f"botocore.{_client_of(client).meta.service_model.service_id.hyphenize()}"
 
     def dependency(self, client: Any) -> str:
+        """Return the host of the endpoint."""
         return urlsplit(str(_client_of(client).meta.endpoint_url)).netloc
 
     def repeats_posts(self, client: Any) -> bool:
+        """Return whether the client repeats operations: most are a POST, and AWS makes them safe by tokens."""
         return _own_attempts(_client_of(client)) > 1
 
+    def sends_headers(self, client: Any) -> bool:
+        return True
+
     def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        """Replace ``_make_api_call`` in the attributes of the client, which all operations go through.
+
+        The client's own retries are switched off, its requests get what is left of the time, and the headers of
+        `send_deadline`.
+        """
         inner = _client_of(client)
         attempts = _own_attempts(inner)
         if attempts > 1:
@@ -71,12 +86,14 @@ class BotocoreAdapter(Adapter[Any]):
             return sync.call(_Operation(inner, call, operation_name, api_params))
 
         inner._make_api_call = guarded
+        inner.meta.events.register("before-send", _set_headers)
         _limit_requests(inner._endpoint.http_session)
         if inner is not client:
             attach_protection(inner, protection)
         return client
 
     def inspect(self, client: Any) -> list[Finding]:
+        """Return the retries of the client by their mode, its time limits, and the size of its pool."""
         inner = _client_of(client)
         config = inner.meta.config
         findings: list[Finding] = []
@@ -137,6 +154,7 @@ class _Pools:
         self._limits = limits
 
     def connection_from_url(self, url: str) -> Any:
+        """Return the pool for *url*, whose next request is limited where a deadline or a time limit is in force."""
         pool = self._manager.connection_from_url(url)
         left = remaining()
         if left is None:
@@ -156,6 +174,7 @@ class _LimitedPool:
         self._left = left
 
     def urlopen(self, *given: Any, **named: Any) -> Any:
+        """Make a request within what is left of the time, and within its own limits."""
         limits = named.pop("timeout", self._limits)
         return self._pool.urlopen(*given, timeout=_cut(limits, self._left), **named)
 
@@ -182,6 +201,7 @@ class _Operation(Exchange[Any]):
         self._call = call
         self._endpoint = str(client.meta.endpoint_url)
         self._name = name
+        self._headers: dict[str, str] = {}
         # Made once: the service knows a request that is sent again by its token.
         tokens = {member: str(uuid.uuid4()) for member in model.idempotent_members if member not in params}
         self._params: dict[str, Any] = {**params, **tokens}
@@ -191,36 +211,59 @@ class _Operation(Exchange[Any]):
         return f"{self._endpoint}/{self._name}"
 
     def request_headers(self) -> object:
+        """Return none: they are made and signed below the policies."""
         return {}
 
     def body(self) -> Body:
         """Return the body that the parameters are: each of them may be a file."""
-        bodies = {name: body_of(value) for name, value in self._params.items() if not isinstance(value, _PLAIN)}
-        if any(isinstance(body, OneTimeBody) for body in bodies.values()):
-            return OneTimeBody()
-        files = [self._params[name] for name, body in bodies.items() if isinstance(body, FileBody)]
-        return FileBody(*files) if files else FIXED
+        return body_of_parts(value for value in self._params.values() if not isinstance(value, _PLAIN))
+
+    def set_header(self, name: str, value: str) -> None:
+        """Keep the header for the requests of the next attempt; redirects to another region have it too."""
+        self._headers[name] = value
 
     def send(self) -> Any:
-        return self._call(self._name, dict(self._params))
+        """Make one attempt: a signed request, with parameters that the client may change."""
+        token = _headers_of_operation.set(self._headers)
+        try:
+            return self._call(self._name, dict(self._params))
+        finally:
+            _headers_of_operation.reset(token)
 
     def status(self, response: Any) -> int:
         return 200  # the client raises the error of any other
 
-    def settle(self, response: Any) -> None: ...
+    def settle(self, response: Any) -> None:
+        """Do nothing: a failure is an exception of the client's, whose answer has been read."""
 
     def close(self, response: Any) -> None:
+        """Close the bodies that the response leads to: that of an object is read by the caller."""
         for body in _streams_in(response):
             body.close()
 
     def describe_failure(self, error: BaseException) -> None:
+        """Set the attributes that errors of botocore have."""
         error.__dict__.update(kwargs={}, request=None, response=None)
+
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_headers_of_operation: Final[ContextVar[Mapping[str, str]]] = ContextVar(
+    "resilience.clients.botocore", default=_NO_HEADERS
+)
+"""The headers that requests of the running operation are sent with, beside their own."""
+
+
+def _set_headers(request: Any, **_: object) -> None:
+    """Set them on a *request* that has been signed: a proxy may change what the signature does not cover."""
+    for name, value in _headers_of_operation.get().items():
+        request.headers[name] = value
 
 
 _PLAIN: Final = (str, bytes, bytearray, int, float, bool, dict, list, tuple, type(None))
 
 
 def _streams_in(response: Any) -> Iterator[Any]:
+    """Yield the bodies among the members of a parsed *response* that are still to be read."""
     if isinstance(response, dict):
         yield from (value for value in cast("dict[str, Any]", response).values() if hasattr(value, "iter_chunks"))
 

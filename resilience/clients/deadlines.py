@@ -7,7 +7,7 @@ from typing import Any
 from resilience._deadline_context import remaining
 from resilience._deadline_header import DeadlineHeader, TimeFormat
 from resilience._outcome import Outcome
-from resilience._runtime.protocol import Call, Proceed
+from resilience._runtime.protocol import Call
 from resilience._runtime.worst_case import WorstCase
 from resilience.clients.exchange import BaseExchange
 from resilience.policies.base import Policy, Steps
@@ -44,18 +44,19 @@ class SendDeadline(Policy):
             header = DeadlineHeader(header, format)
         self.header: DeadlineHeader = header
 
-    def run(self, call: Call) -> Steps:
-        """Set the header of the attempt, and make it."""
-        exchanges: list[BaseExchange[Any]] = [part for part in call.arguments if isinstance(part, BaseExchange)]
-        if not exchanges:
-            return Outcome.failed(TypeError(f"{self} is for protect(client, ...): {call.target} sends no headers"))
+    def send(self, exchange: BaseExchange[Any]) -> None:
+        """Have *exchange* send what is left of the time, in an attempt that begins now."""
         left = remaining()
         if left is not None:
-            exchanges[0].set_header(self.header.name, self.header.encode(left))
-        outcome: Outcome = yield Proceed()
-        return outcome
+            exchange.set_header(self.header.name, self.header.encode(left))
+
+    def run(self, call: Call) -> Steps:
+        """Fail: `protect` has each attempt `send` it, and no other call has headers."""
+        yield from ()
+        return Outcome.failed(TypeError(f"{self} is for protect(client, ...): {call.target} sends no headers"))
 
     def worst(self, inside: WorstCase) -> WorstCase:
+        """Return *inside*: a header changes nothing."""
         return inside
 
     def __str__(self) -> str:

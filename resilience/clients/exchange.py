@@ -15,10 +15,9 @@ from contextvars import ContextVar
 from typing import Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from resilience._deadline_context import deadline_or_inf
 from resilience.clients.bodies import FIXED, Body
 from resilience.clients.call_options import ParsedOptions
-from resilience.clock import SYSTEM, Clock, current_clock
+from resilience.clock import SYSTEM, Clock
 
 __all__ = [
     "MAX_DRAINED",
@@ -69,23 +68,27 @@ class BaseExchange(abc.ABC, Generic[R]):
     method: str
     """The method of the first request, in capitals."""
 
+    # Attributes of the class as long as they have these values: most calls succeed at once, and set few of them.
+
+    #: The attempts that have begun.
+    attempts: int = 0
+    #: The attempts that run now: a hedge has more than one.
+    running: int = 0
+    #: What the last attempt that failed has raised.
+    failure: Exception | None = None
+    #: When the call, and when the attempt must be over, by the clock; infinity: nothing limits it.
+    call_due: float = math.inf
+    due: float = math.inf
+    clock: Clock = SYSTEM
+    #: What `body` has returned, once.
+    known_body: Body = FIXED
+
     def __init__(self, options: ParsedOptions) -> None:
         self.options: ParsedOptions = options
-        #: The attempts that have begun.
-        self.attempts: int = 0
-        #: The attempts that run now: a hedge has more than one.
-        self.running: int = 0
         #: The responses that were received, and neither closed nor handed to the caller; those with an error status,
         #: which the next attempt closes, apart.
         self.unclaimed: list[R] = []
         self.failed: list[R] = []
-        #: What the last attempt that failed has raised.
-        self.failure: Exception | None = None
-        #: When the attempt must be over, by the clock; infinity: nothing limits it.
-        self.due: float = math.inf
-        self.clock: Clock = SYSTEM
-        self._call_due: float = math.inf
-        self._body: Body | None = None
 
     @property
     @abc.abstractmethod
@@ -124,34 +127,11 @@ class BaseExchange(abc.ABC, Generic[R]):
     def describe_failure(self, error: BaseException) -> None:
         """Set what the client's own errors carry, such as their request, on an *error* that a policy has made."""
 
-    def begin_call(self, deadline: float | None) -> None:
-        """Begin the call, which has *deadline* seconds by its outermost policy."""
-        self.clock = current_clock()
-        if deadline is not None:
-            self._call_due = self.clock.now() + deadline
-
-    def begin_attempt(self, limit: float | None) -> None:
-        """Begin an attempt, which has *limit* seconds by its innermost policy.
-
-        An enclosing time limit of an async function is not looked up, which would take longer than the rest: it
-        cancels the attempt.
-        """
-        self.due = min(self._call_due, deadline_or_inf(self.clock))
-        if limit is not None:
-            self.due = min(self.due, self.clock.now() + limit)
-
     def time_left(self) -> float | None:
         """Return the seconds that are left of the attempt, 0 or more; None: nothing limits it."""
         if self.due == math.inf:
             return None
         return max(0.0, self.due - self.clock.now())
-
-    @property
-    def known_body(self) -> Body:
-        """The body of the request, as `body` has returned it once."""
-        if self._body is None:
-            self._body = self.body()
-        return self._body
 
 
 class Exchange(BaseExchange[R]):

@@ -36,25 +36,30 @@ class GrpcAdapter(Adapter[Any]):
     """The adapter for channels."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a channel, sync or of `grpc.aio`; an intercepted one is one too."""
         return isinstance(client, grpc.Channel | grpc.aio.Channel)
 
     def is_async(self, client: Any) -> bool:
         return isinstance(client, grpc.aio.Channel)
 
     def errors(self, client: Any) -> ErrorTree:
+        """Return classes that are `grpc.RpcError` and have its methods."""
         if self.is_async(client):
             return _ASYNC_ERRORS
         return _SYNC_ERRORS
 
     def target(self, client: Any) -> str:
+        """Return the channel's target, such as ``grpc.catalogue:443``."""
         if self.is_async(client):
             return "grpc.aio.Channel"
         return "grpc.Channel"
 
     def dependency(self, client: Any) -> str:
+        """Return the channel's target."""
         return _target_of(client)
 
     def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        """Replace the factories of multicallables of a sync channel; put interceptors first in an async one."""
         peer = Peer(_target_of(client), idempotency_of_method)
         if isinstance(guard, AsyncGuard):
             for kind, interceptor in interceptors_of(guard, peer).items():
@@ -65,9 +70,10 @@ class GrpcAdapter(Adapter[Any]):
         return client
 
     def inspect(self, client: Any) -> list[Finding]:
+        """Return the retries of gRPC itself, that a call may have no time limit, and how calls share connections."""
         return [
             Finding("retries", "gRPC retries by itself what never left the client, and what a service config says"),
-            Finding("time_limit", "a call without timeout= has no time limit: it may wait for ever", problem=True),
+            Finding("time_limit", "a call without timeout= has no time limit: it may wait for ever", warning=True),
             Finding("pool", "one connection for each address, which as many calls share as the server allows"),
         ]
 

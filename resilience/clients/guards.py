@@ -13,16 +13,18 @@ four promises:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from contextvars import Token
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
+from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf, pop_deadline
 from resilience._runtime.protocol import Policy
 from resilience.categories import ErrorCategory
 from resilience.classification._delivery import never_connected
 from resilience.clients._error_tree import ErrorTree
-from resilience.clients._stack import HostStacks, arranged, begin_limit, end_limit
+from resilience.clients._stack import HostStacks, arranged, begin_limit
 from resilience.clients.exchange import AsyncExchange, BaseExchange, ErrorResponse, Exchange, running_attempt
+from resilience.clock import current_clock
 from resilience.errors.base import DeadlineExceededError, ResilienceError
 from resilience.policies._unrepeatable import forbid_repeat
 from resilience.policies.deadline import Deadline
@@ -39,16 +41,19 @@ class Guard:
     """Takes the exchanges of one sync client through *policies*; *target* is the name of what is called."""
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
+        """Arrange the policies, and guard the attempt by them: its only argument is the exchange."""
+
         def attempt(exchange: Exchange[Any]) -> object:
             if exchange.failed:
                 _close(exchange, exchange.failed)
-            limit = begin_limit(stack.limit)
+            _begin(exchange, target, limit)
+            token = running_attempt.set(exchange.attempts)
+            in_force = None
             try:
-                token = _begin(exchange, target, stack.limit)
-            except BaseException:
-                end_limit(limit)
-                raise
-            try:
+                if limit < math.inf:
+                    in_force = begin_limit(exchange.due, exchange.clock)
+                for header in headers:
+                    header.send(exchange)
                 response = exchange.send()
                 status = exchange.status(response)
                 if status < _FIRST_ERROR:
@@ -61,10 +66,13 @@ class Guard:
                 _mark(exchange, error)
                 raise
             finally:
-                end_limit(limit)
-                _end(exchange, token)
+                exchange.running -= 1
+                running_attempt.reset(token)
+                if in_force is not None:
+                    pop_deadline(in_force)
 
         stack = arranged(policies, is_async=False)
+        limit, headers = stack.limit, stack.headers
         self.target: str = target
         self.errors: ErrorTree = errors
         self._deadline = stack.deadline
@@ -72,44 +80,51 @@ class Guard:
 
     def call(self, exchange: Exchange[Any]) -> Any:
         """Make the call: return the response for the caller, or raise the client's error, or one within its tree."""
+        answer: object = None
+        failed: Exception | None = None
+        in_force = None
+        exchange.clock = clock = current_clock()
+        exchange.call_due = clock.now() + self._deadline
         try:
-            answer, error = self._outcome(exchange)
-            if isinstance(error, ErrorResponse):
-                return exchange.finish(_claim(exchange, error.response))
-            if error is not None:
-                raise _for_caller(error, exchange, self.errors)
-            return _claim(exchange, answer)
+            try:
+                if self._deadline < math.inf:
+                    in_force = begin_limit(exchange.call_due, clock)
+                guarded = self._stacks.of(exchange)
+                if exchange.options.deadline is not None:
+                    guarded = _limited(guarded, exchange.options.deadline)
+                answer = guarded(exchange)
+            except (ErrorResponse, ResilienceError) as error:
+                if _is_own(error, exchange):
+                    raise
+                failed = error
+            finally:
+                if in_force is not None:
+                    pop_deadline(in_force)
+            if failed is None:
+                return _claim(exchange, answer)
+            if isinstance(failed, ErrorResponse):
+                return exchange.finish(_claim(exchange, failed.response))
+            raise _for_caller(failed, exchange, self.errors)
         finally:
-            error = exchange.failure = None
+            failed = exchange.failure = None
             if exchange.unclaimed or exchange.failed:
                 _close(exchange, exchange.unclaimed, exchange.failed)
-
-    def _outcome(self, exchange: Exchange[Any]) -> tuple[object, Exception | None]:
-        """Return the answer of the call; or None, and an error that the caller does not get as it is."""
-        exchange.begin_call(self._deadline)
-        limit = begin_limit(self._deadline)
-        try:
-            if exchange.options.deadline is None:
-                return self._stacks.of(exchange)(exchange), None
-            with Deadline(exchange.options.deadline):
-                return self._stacks.of(exchange)(exchange), None
-        except (ErrorResponse, ResilienceError) as error:
-            if error is exchange.failure and not isinstance(error, ErrorResponse):
-                raise
-            return None, error
-        finally:
-            end_limit(limit)
 
 
 class AsyncGuard:
     """Takes the exchanges of one async client through *policies*; *target* is the name of what is called."""
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
+        """Arrange the policies, as `Guard` does."""
+
         async def attempt(exchange: AsyncExchange[Any]) -> object:
             if exchange.failed:
                 await _aclose(exchange, exchange.failed)
-            token = _begin(exchange, target, stack.limit)
+            _begin(exchange, target, limit)
+            token = running_attempt.set(exchange.attempts)
             try:
+                for header in headers:
+                    header.send(exchange)
                 response = await exchange.send()
                 status = exchange.status(response)
                 if status < _FIRST_ERROR:
@@ -122,9 +137,11 @@ class AsyncGuard:
                 _mark(exchange, error)
                 raise
             finally:
-                _end(exchange, token)
+                exchange.running -= 1
+                running_attempt.reset(token)
 
         stack = arranged(policies, is_async=True)
+        limit, headers = stack.limit, stack.headers
         self.target: str = target
         self.errors: ErrorTree = errors
         self._deadline = stack.deadline
@@ -132,30 +149,54 @@ class AsyncGuard:
 
     async def call(self, exchange: AsyncExchange[Any]) -> Any:
         """Make the call, as `Guard.call` does."""
+        answer: object = None
+        failed: Exception | None = None
+        exchange.clock = clock = current_clock()
+        exchange.call_due = clock.now() + self._deadline
         try:
-            answer, error = await self._outcome(exchange)
-            if isinstance(error, ErrorResponse):
-                return await exchange.finish(_claim(exchange, error.response))
-            if error is not None:
-                raise _for_caller(error, exchange, self.errors)
-            return _claim(exchange, answer)
+            try:
+                guarded = self._stacks.of(exchange)
+                if exchange.options.deadline is not None:
+                    guarded = _limited_async(guarded, exchange.options.deadline)
+                answer = await guarded(exchange)
+            except (ErrorResponse, ResilienceError) as error:
+                if _is_own(error, exchange):
+                    raise
+                failed = error
+            if failed is None:
+                return _claim(exchange, answer)
+            if isinstance(failed, ErrorResponse):
+                return await exchange.finish(_claim(exchange, failed.response))
+            raise _for_caller(failed, exchange, self.errors)
         finally:
-            error = exchange.failure = None
+            failed = exchange.failure = None
             if exchange.unclaimed or exchange.failed:
                 await _aclose(exchange, exchange.unclaimed, exchange.failed)
 
-    async def _outcome(self, exchange: AsyncExchange[Any]) -> tuple[object, Exception | None]:
-        """Return the answer of the call; or None, and an error that the caller does not get as it is."""
-        exchange.begin_call(self._deadline)
-        try:
-            if exchange.options.deadline is None:
-                return await self._stacks.of(exchange)(exchange), None
-            async with Deadline(exchange.options.deadline):
-                return await self._stacks.of(exchange)(exchange), None
-        except (ErrorResponse, ResilienceError) as error:
-            if error is exchange.failure and not isinstance(error, ErrorResponse):
-                raise
-            return None, error
+
+def _limited(guarded: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Return what makes a call by *guarded* within the deadline of its options."""
+
+    def limited(exchange: Exchange[Any]) -> Any:
+        with Deadline(seconds):
+            return guarded(exchange)
+
+    return limited
+
+
+def _limited_async(guarded: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """Return what makes an async call by *guarded* within the deadline of its options."""
+
+    async def limited(exchange: AsyncExchange[Any]) -> Any:
+        async with Deadline(seconds):
+            return await guarded(exchange)
+
+    return limited
+
+
+def _is_own(error: Exception, exchange: BaseExchange[Any]) -> bool:
+    """Return whether *error* is what the client has raised itself, a `ResilienceError` too: it stays as it is."""
+    return error is exchange.failure and not isinstance(error, ErrorResponse)
 
 
 def _named(function: Any, target: str) -> Any:
@@ -165,28 +206,35 @@ def _named(function: Any, target: str) -> Any:
     return function
 
 
-def _begin(exchange: BaseExchange[Any], target: str, limit: float | None) -> Token[int]:
-    """Begin an attempt: set the body back where it was sent before.
+def _begin(exchange: BaseExchange[Any], target: str, limit: float) -> None:
+    """Begin an attempt, which has *limit* seconds: set the body back where it was sent before.
 
-    Raises ResilienceError where that cannot be done, and where the deadline has passed already.
+    An enclosing time limit of an async function is not looked up, which would take longer than the rest: it cancels the
+    attempt. Raises ResilienceError where the body cannot be sent again, and where the deadline has passed already.
     """
-    exchange.begin_attempt(limit)
-    if exchange.time_left() == 0:
+    clock, due = exchange.clock, exchange.call_due
+    active = current_deadline_any_clock()
+    if active is not None and active.moment < due:
+        due = min(due, deadline_or_inf(clock))  # it may be another clock's, or be shielded off
+    now = clock.now()
+    exchange.due = due = min(due, now + limit)
+    if now >= due:
         raise DeadlineExceededError(target)
-    body = exchange.known_body
     if exchange.attempts:
-        if not body.may_repeat() or (exchange.running and not body.shareable):
-            message = f"the body of {exchange.method} {exchange.url} cannot be sent again"
-            raise ResilienceError(message, category=ErrorCategory.REJECTED)
-        body.rewind()
+        _rewind(exchange)
+    else:
+        exchange.known_body = exchange.body()
     exchange.attempts += 1
     exchange.running += 1
-    return running_attempt.set(exchange.attempts)
 
 
-def _end(exchange: BaseExchange[Any], token: Token[int]) -> None:
-    exchange.running -= 1
-    running_attempt.reset(token)
+def _rewind(exchange: BaseExchange[Any]) -> None:
+    """Set the body back for a further attempt. Raises ResilienceError where that cannot be done."""
+    body = exchange.known_body
+    if not body.may_repeat() or (exchange.running and not body.shareable):
+        message = f"the body of {exchange.method} {exchange.url} cannot be sent again"
+        raise ResilienceError(message, category=ErrorCategory.REJECTED)
+    body.rewind()
 
 
 def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
@@ -201,8 +249,8 @@ def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
 def _claim(exchange: BaseExchange[Any], answer: object) -> object:
     """Return the *answer* as the caller's: from now on the caller closes it. A failed one carries its report."""
     received = exchange.unclaimed
-    if received and received[-1] is answer:  # as nearly always
-        received.pop()
+    if len(received) == 1 and received[0] is answer:  # as nearly always
+        received.clear()
         return answer
     for responses in (received, exchange.failed):
         responses[:] = [response for response in responses if response is not answer]

@@ -29,6 +29,11 @@ class Inspection:
         """The findings that a program should do something about."""
         return [finding for finding in self.findings if finding.problem]
 
+    @property
+    def warnings(self) -> Sequence[Finding]:
+        """The findings that are problems unless the calls of the client see to it."""
+        return [finding for finding in self.findings if finding.warning]
+
     def __str__(self) -> str:
         return "\n".join([self.client, *(f"* {finding}" for finding in self.findings)])
 
@@ -72,5 +77,5 @@ def inspect_client(client: object, *, attempts: float = 1) -> Inspection:
 def _within(finding: Finding, seconds: float) -> Finding:
     """Return *finding*; a missing time limit of the client is no problem where a call has *seconds* in all."""
     if finding.kind == "time_limit" and seconds < math.inf:
-        return dataclasses.replace(finding, problem=False)
+        return dataclasses.replace(finding, problem=False, warning=False)
     return finding

@@ -23,7 +23,7 @@ from resilience.classification.retry_hints import retry_after
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients.adapter import Adapter, Finding
-from resilience.clients.bodies import FIXED, Body, FileBody, OneTimeBody, body_of
+from resilience.clients.bodies import Body, body_of_parts
 from resilience.clients.call_options import ParsedOptions
 from resilience.clients.exchange import AsyncExchange, BaseExchange, Exchange, by_host
 from resilience.clients.guards import AsyncGuard, Guard
@@ -46,12 +46,15 @@ class StainlessAdapter(Adapter[Any]):
     """The adapter for clients that Stainless has generated."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* has the methods of this make, and its package the errors that all of them have."""
         return _library_of(client) is not None and all(hasattr(client, name) for name in _STRUCTURE)
 
     def is_async(self, client: Any) -> bool:
+        """Return whether a base of the class is the async one: all clients of this make have one of two bases."""
         return any(base.__name__ == "AsyncAPIClient" for base in type(client).__mro__)
 
     def errors(self, client: Any) -> ErrorTree:
+        """Return the classes that programs catch: the second is one of the first, and both are an `APIError`."""
         library = _library_of(client)
         return ErrorTree(library.APIConnectionError, library.APITimeoutError)
 
@@ -62,12 +65,15 @@ class StainlessAdapter(Adapter[Any]):
         return True
 
     def repeats_posts(self, client: Any) -> bool:
+        """Return whether the client repeats a POST: it does unless it was made with ``max_retries=0``."""
         return bool(client.max_retries)
 
     def standard(self, client: Any, name: str) -> Standard:
+        """Return the stack with longer time limits than for other requests: a model thinks before its first byte."""
         return Standard(name, timeout=_ANSWER, key=by_host)
 
     def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        """Return a copy of *client* without retries of its own, with the guard in ``request``."""
         if client.max_retries:
             protection.note(
                 f"max_retries={client.max_retries} of the client is switched off on a copy: the policies retry instead,"
@@ -101,6 +107,7 @@ class StainlessAdapter(Adapter[Any]):
         client.request, client.copy, client.with_options = request, guarded_copy, guarded_copy
 
     def inspect(self, client: Any) -> list[Finding]:
+        """Return the retries of the client, and time limits that are missing or longer than five minutes."""
         findings: list[Finding] = []
         retries = int(client.max_retries)
         if retries:
@@ -174,26 +181,29 @@ class _StainlessCall(BaseExchange[Any]):
         return urljoin(str(self._client.base_url), str(self._given.url).lstrip("/"))
 
     def request_headers(self) -> object:
+        """Return the headers that the call was given, ``extra_headers=`` and those of its method."""
         headers = self._given.headers
         if isinstance(headers, Mapping):
             return cast("Mapping[str, object]", headers)
         return {}
 
     def set_header(self, name: str, value: str) -> None:
-        self._given.headers = {**cast("Mapping[str, object]", self.request_headers()), name: value}
+        """Set the header as the call or the client spells it: with another spelling both would be sent."""
+        given = cast("Mapping[str, object]", self.request_headers())
+        spelled = {key.lower(): key for key in (*self._client.default_headers, *given)}
+        others = {key: found for key, found in given.items() if key.lower() != name.lower()}
+        self._given.headers = {**others, spelled.get(name.lower(), name): value}
 
     def body(self) -> Body:
-        content = [safe_getattr(self._given, "content"), *_files_in(safe_getattr(self._given, "files"))]
-        bodies = [body_of(part) for part in content]
-        if any(isinstance(body, OneTimeBody) for body in bodies):
-            return OneTimeBody()
-        files = [part for part, body in zip(content, bodies, strict=True) if isinstance(body, FileBody)]
-        return FileBody(*files) if files else FIXED
+        """Return the body: JSON is in memory, files of an upload are set back."""
+        content = safe_getattr(self._given, "content")
+        return body_of_parts([content, *_files_in(safe_getattr(self._given, "files"))])
 
     def status(self, response: Any) -> int:
         return 200  # the client raises the error of any other
 
     def describe_failure(self, error: BaseException) -> None:
+        """Set the attributes that errors of this make have, with a request that was not sent."""
         request = _http_library(self._client).Request(self.method, self.url)
         error.__dict__.update(request=request, message=str(error), body=None, param=None, type=None)
 
@@ -202,10 +212,8 @@ class _StainlessCall(BaseExchange[Any]):
         options = copy.copy(self._given)
         options.max_retries = 0
         if self.attempts > 1:
-            options.headers = {
-                **cast("Mapping[str, object]", self.request_headers()),
-                _RETRY_COUNT: str(self.attempts - 1),
-            }
+            given = cast("Mapping[str, object]", self.request_headers())
+            options.headers = {**given, _RETRY_COUNT: str(self.attempts - 1)}
         left = self.time_left()
         if left is not None:
             options.timeout = self._cut(options.timeout, max(left, _LEAST))
@@ -221,7 +229,10 @@ class _StainlessCall(BaseExchange[Any]):
 
 
 class _Call(_StainlessCall, Exchange[Any]):
+    """A call of a sync client."""
+
     def send(self) -> Any:
+        """Make one attempt; of a stream until its first event is there."""
         try:
             answer = self._send(self._cast_to, self.options_of_attempt(), **self._keywords)
             return _with_first_event(answer)
@@ -229,16 +240,21 @@ class _Call(_StainlessCall, Exchange[Any]):
             _heed_server(error)
             raise
 
-    def settle(self, response: Any) -> None: ...
+    def settle(self, response: Any) -> None:
+        """Do nothing: a failure is an exception of the client's, whose response has been read."""
 
     def close(self, response: Any) -> None:
+        """Close the response of a stream; a model that was parsed needs nothing."""
         close: object = getattr(response, "close", None)
         if callable(close):
             close()
 
 
 class _AsyncCall(_StainlessCall, AsyncExchange[Any]):
+    """A call of an async client."""
+
     async def send(self) -> Any:
+        """Make one attempt, as `_Call.send` does."""
         try:
             answer = await self._send(self._cast_to, self.options_of_attempt(), **self._keywords)
             return await _with_first_event_async(answer)
@@ -246,9 +262,11 @@ class _AsyncCall(_StainlessCall, AsyncExchange[Any]):
             _heed_server(error)
             raise
 
-    async def settle(self, response: Any) -> None: ...
+    async def settle(self, response: Any) -> None:
+        """Do nothing, as `_Call.settle`."""
 
     async def close(self, response: Any) -> None:
+        """Close the response of a stream."""
         close: object = getattr(response, "close", None)
         if callable(close):
             await cast("Callable[[], Awaitable[object]]", close)()
@@ -285,6 +303,7 @@ def _with_first_event(answer: Any) -> Any:
 
 
 async def _with_first_event_async(answer: Any) -> Any:
+    """Return *answer*, as `_with_first_event` does."""
     events = _events_of(answer)
     if isinstance(events, AsyncIterator):
         rest = cast("AsyncIterator[object]", events)
@@ -302,6 +321,7 @@ def _events_of(answer: Any) -> object:
 
 
 async def _chain_async(first: object, rest: AsyncIterator[object]) -> AsyncIterator[object]:
+    """Yield the *first* event, and then the *rest*."""
     yield first
     async for event in rest:
         yield event

@@ -22,7 +22,7 @@ from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protect import standard_protection
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
-from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself
+from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself, timeout_of
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of
 from resilience.clients.call_options import ParsedOptions, parse_options
@@ -43,6 +43,7 @@ class RequestsAdapter(Adapter[requests.Session]):
     """The adapter for `requests.Session`."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a session, or of a class that derives from it."""
         return isinstance(client, requests.Session)
 
     def is_async(self, client: requests.Session) -> bool:
@@ -73,7 +74,7 @@ class RequestsAdapter(Adapter[requests.Session]):
 
     def inspect(self, client: requests.Session) -> list[Finding]:
         """Return the retries and the pool of each mounted adapter. A session has no time limit of its own."""
-        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=", problem=True)]
+        findings = [Finding("time_limit", "requests waits for ever where a call has no timeout=", warning=True)]
         for prefix, adapter in client.adapters.items():
             retries = safe_getattr(adapter, "max_retries")
             if retries_by_itself(retries):
@@ -109,11 +110,19 @@ class _Sender:
         type(session).mount(session, prefix, _without_retries(adapter, prefix, self._protection))
 
     def __getstate__(self) -> tuple[requests.Session, Sequence[Policy] | None]:
+        """Return the session and its policies; of a standard stack none, since it is made anew in the other process.
+
+        Policies that belong to one process, such as a circuit, refuse to be pickled with that reason.
+        """
         if self._protection.is_standard:
             return self._session, None
         return self._session, tuple(self._protection.policies)
 
     def __setstate__(self, state: tuple[requests.Session, Sequence[Policy] | None]) -> None:
+        """Guard the session in the process that has unpickled it.
+
+        The policies are those that came along, or a standard stack of its own.
+        """
         self._session, policies = state
         if policies is None:
             self._protection = standard_protection(ADAPTER, self._session)
@@ -159,6 +168,7 @@ class _Call(Exchange[requests.Response]):
         return response.status_code
 
     def describe_failure(self, error: BaseException) -> None:
+        """Set the request, and no response, as on errors of requests."""
         error.__dict__.update(request=self._request, response=None)
 
     def limited(self, keywords: dict[str, Any]) -> dict[str, Any]:
@@ -207,6 +217,7 @@ class _Call(Exchange[requests.Response]):
         return response
 
     def settle(self, response: requests.Response) -> None:
+        """Read the body of a failure in advance; a response of a mock, which has no connection, has it in memory."""
         if isinstance(response.raw, HTTPResponse):
             settle(response.raw, self.time_left)
 
@@ -222,7 +233,7 @@ def _limits_of(keywords: dict[str, Any]) -> Timeout:
     connect, read = given, given
     if isinstance(given, tuple):
         connect, read = cast("tuple[float | None, float | None]", given)
-    return Timeout(connect=connect, read=read)
+    return timeout_of(connect, read)
 
 
 def _without_retries(adapter: Any, prefix: str, protection: Protection) -> Any:
@@ -237,6 +248,7 @@ def _without_retries(adapter: Any, prefix: str, protection: Protection) -> Any:
 
 
 def _pool_of(prefix: str, adapter: object) -> list[Finding]:
+    """Return the size of an adapter's pool, and what a call does where it is used up."""
     if not isinstance(adapter, HTTPAdapter):
         return []
     size, blocks = adapter._pool_maxsize, adapter._pool_block

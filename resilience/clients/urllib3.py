@@ -17,7 +17,14 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPHeaderDict, HTTPRe
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, protection_of
 from resilience.clients._urllib3_body import lift_limit, limit_reading, settle
-from resilience.clients._urllib3_limits import calls_by_itself, cut, own_limit, retries_by_itself, without_retries
+from resilience.clients._urllib3_limits import (
+    calls_by_itself,
+    cut,
+    own_limit,
+    retries_by_itself,
+    timeout_of,
+    without_retries,
+)
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of
 from resilience.clients.call_options import NAME, ParsedOptions, parse_options
@@ -43,6 +50,7 @@ class Urllib3Adapter(Adapter[Pool]):
     """The adapter for `urllib3.PoolManager` and `urllib3.HTTPConnectionPool`, and classes that derive from them."""
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a manager of pools, of which a proxy manager is one, or the pool of a host."""
         return isinstance(client, PoolManager | HTTPConnectionPool)
 
     def is_async(self, client: Pool) -> bool:
@@ -59,6 +67,7 @@ class Urllib3Adapter(Adapter[Pool]):
         return True
 
     def dependency(self, client: Pool) -> str:
+        """Return the host of a pool; the name of the library for a manager, which calls any host."""
         if isinstance(client, HTTPConnectionPool):
             return str(client.host)
         return "urllib3"
@@ -80,7 +89,7 @@ class Urllib3Adapter(Adapter[Pool]):
             findings.append(Finding("retries", f"urllib3 retries by itself: {retries}", calls_by_itself(retries)))
         if _waits_for_ever(client):
             text = "urllib3 waits for ever where a call has no timeout="
-            findings.append(Finding("time_limit", text, problem=True))
+            findings.append(Finding("time_limit", text, warning=True))
         return findings
 
 
@@ -131,12 +140,14 @@ class _Call(Exchange[BaseHTTPResponse]):
 
     @property
     def url(self) -> str:
+        """The URL, which a pool makes of its own scheme, host and port: it is given a path."""
         client, url = self.client, self._arguments[1]
         if isinstance(client, PoolManager):
             return url
         return f"{client.scheme}://{client.host}:{client.port}{url}"
 
     def request_headers(self) -> Mapping[str, str]:
+        """Return the headers of the call, or those of the client, which are sent only where the call has none."""
         headers: Mapping[str, str] | None = self._keywords.get("headers")
         if headers is None:
             return self.client.headers
@@ -163,6 +174,7 @@ class _Call(Exchange[BaseHTTPResponse]):
         return {**keywords, "timeout": cut(self._own_limits(), left), "pool_timeout": min(left, wait)}
 
     def _own_limits(self) -> Timeout:
+        """Return the time limits of the call, or of the client, before they are cut."""
         return _timeout_of(self._keywords.get("timeout", _defaults(self.client, "timeout", None)))
 
     def send(self) -> BaseHTTPResponse:
@@ -203,23 +215,27 @@ class _Call(Exchange[BaseHTTPResponse]):
         return {"preload_content": False, "release_conn": False}
 
     def settle(self, response: BaseHTTPResponse) -> None:
+        """Read the body of a failure in advance; any other response has it in memory."""
         if isinstance(response, HTTPResponse):
             settle(response, self.time_left)
 
     def close(self, response: BaseHTTPResponse) -> None:
+        """Close the response, and give its place in the pool back."""
         response.close()
         response.release_conn()
 
 
 def _waits_for_ever(client: Pool) -> bool:
+    """Return whether nothing limits how long a call of *client* waits for the answer."""
     limits = _timeout_of(_defaults(client, "timeout", None))
     return limits.total is None and limits.read_timeout is None
 
 
 def _timeout_of(given: Any) -> Timeout:
+    """Return the limits that urllib3 makes of a ``timeout=``, a number for each phase or an object of its own."""
     if isinstance(given, Timeout):
         return given
-    return Timeout.from_float(given)
+    return timeout_of(given, given)
 
 
 def _own_urlopen(client: Pool) -> Callable[..., BaseHTTPResponse]:

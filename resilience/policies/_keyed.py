@@ -6,9 +6,10 @@ The states are made when a key is first seen, and the number of them is bounded.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from resilience._callback_errors import refuse_coroutine
 from resilience._forks import fork_safe
@@ -19,6 +20,13 @@ from resilience._validation import require
 __all__ = ["Keyed", "from_arguments", "parse_key", "state_of_call"]
 
 T = TypeVar("T")
+
+
+class _Cache(Protocol):
+    """Keeps states of a `Keyed` by their keys, to find them without its lock."""
+
+    def forget(self) -> None:
+        """Drop all states that it keeps."""
 
 
 class Keyed(Generic[T]):
@@ -42,6 +50,7 @@ class Keyed(Generic[T]):
         self._may_evict = may_evict
         self._owner = owner
         self._states: OrderedDict[Hashable, T] = OrderedDict()
+        self._caches: weakref.WeakSet[_Cache] = weakref.WeakSet()
         # The collector may run while it is held, and with it a destructor that calls.
         self._lock = fork_safe(threading.RLock())
 
@@ -61,7 +70,23 @@ class Keyed(Generic[T]):
             if len(self._states) >= self._max_keys:
                 del self._states[self._eviction_candidate()]
             found = self._states[key] = self._new(key)
-            return found
+            caches = list(self._caches) if self.is_crowded else []
+        for cache in caches:
+            cache.forget()
+        return found
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more than half of the keys are in use: from then on it matters which of them was used last."""
+        return 2 * len(self._states) > self._max_keys
+
+    def add_cache(self, cache: _Cache) -> None:
+        """Have *cache* forget what it keeps of the states when that may be evicted.
+
+        It keeps none while `is_crowded`, so that each use of a state is seen here; and is itself not kept alive.
+        """
+        with self._lock:
+            self._caches.add(cache)
 
     def _new(self, key: Hashable) -> T:
         """Return a new state, for *key*."""

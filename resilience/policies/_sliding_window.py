@@ -113,7 +113,9 @@ class TimeWindow:
 
     def record(self, number: int, now: float, *, weight: int = 0, slow: bool = False) -> None:
         """Record how a call has ended *now*. Its number does not matter."""
-        bucket = self.bucket_for(now)
+        bucket = self.current
+        if not bucket.begin <= now < bucket.end:
+            bucket = self.bucket_for(now)
         bucket.calls += 1
         bucket.failed += weight
         bucket.slow += slow

@@ -172,10 +172,6 @@ class SlotPolicy(Policy, Generic[S]):
         one.fast_path, one.fast_path_limiter = True, one._compartment.slots
         return one
 
-    def state_of(self, key: Hashable) -> object:
-        """Return the state of a *key*: while it is the same object, so are the slots of `of`."""
-        return self._keyed.of(key)
-
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps:

@@ -11,7 +11,8 @@ import botocore.session
 import pytest
 
 from resilience import CircuitOpenError, circuit_breaker, deadline, retry_on_category
-from resilience.clients import inspect_client, protect, protection_of
+from resilience.clients import inspect_client, protect, protection_of, send_deadline
+from resilience.testing import virtual_time
 from tests.clients.model_server import Api, Step, serving
 
 XML = {"content_type": "application/xml"}
@@ -65,6 +66,18 @@ def test_the_error_code_decides_and_not_the_status():
     assert answer["Item"] == {"id": {"S": "7"}}
     assert len(api.requests) == 2
     assert api.bodies[0] == api.bodies[1]
+
+
+def test_each_attempt_sends_what_is_left_beside_what_is_signed():
+    api = Api(THROTTLED, ITEM)
+    with serving(api) as url, virtual_time(patience=60):
+        client = client_of("dynamodb", url)
+        policies = deadline(10), retry_on_category(base_delay=1, jitter="none"), send_deadline("x-time-left-ms")
+        protect(client, *policies).get_item(TableName="t", Key={"id": {"S": "7"}})
+        plain = client_of("dynamodb", url).get_item(TableName="t", Key={"id": {"S": "7"}})
+    assert plain["Item"] == {"id": {"S": "7"}}
+    assert api.header("x-time-left-ms") == ["10000", "9000", None]
+    assert all("x-time-left-ms" not in (signature or "") for signature in api.header("authorization"))
 
 
 def test_another_error_is_not_retried():

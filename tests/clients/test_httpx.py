@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from resilience import CircuitOpenError, deadline, fallback, hedge, report_of, retry_on_category, timeout
-from resilience.clients import current_attempt, protect
+from resilience.clients import current_attempt, protect, send_deadline
 from resilience.clients.bodies import FileBody, OneTimeBody, body_of
 from resilience.integrations.opentelemetry import resend_counts
-from resilience.testing import no_waits
+from resilience.testing import no_waits, virtual_time
 from tests.clients.server import Server, answer, hang
 
 RETRY = retry_on_category(attempts=3, base_delay=0)
@@ -201,3 +201,67 @@ def test_a_generator_is_sent_once() -> None:
     assert isinstance(body, OneTimeBody) and body.may_repeat(), "nothing of it has been sent"
     next(parts)
     assert not body.may_repeat()
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_callers_own_request_stays_as_it_is(streams: bool) -> None:
+    sent: list[httpx.Request] = []
+
+    def shop(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, stream=httpx.ByteStream(b"lamp"))
+
+    transport = httpx.MockTransport(shop)
+    client = protect(httpx.Client(transport=transport), deadline(5), send_deadline("x-time-left-ms"))
+    request = client.build_request("GET", "http://shop.example")
+    before = dict(request.headers), request.extensions, dict(request.extensions)
+    client.send(request, stream=streams).close()
+    assert (dict(request.headers), request.extensions, dict(request.extensions)) == before
+    assert "x-time-left-ms" in sent[0].headers
+    assert httpx.Client(transport=transport).send(request).text == "lamp"
+    assert sent[1] is request
+
+
+def test_a_response_leads_to_the_request_that_was_sent() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200))
+    client = protect(httpx.Client(transport=transport), deadline(5))
+    request = client.build_request("GET", "http://shop.example")
+    assert client.send(request).request is request
+
+
+def test_a_transport_gets_the_time_that_is_left_at_each_phase() -> None:
+    seen: list[float] = []
+    with virtual_time() as clock:
+
+        def shop(request: httpx.Request) -> httpx.Response:
+            limits = request.extensions["timeout"]
+            for phase in ("connect", "write", "read"):
+                seen.append(limits[phase])
+                clock.advance(1)
+            return httpx.Response(200)
+
+        protect(httpx.Client(transport=httpx.MockTransport(shop), timeout=4), deadline(5)).get("http://shop.example")
+    assert seen == [4, 4, 3]
+
+
+def test_the_callers_request_stays_as_it_is_where_two_attempts_run_at_once() -> None:
+    async def main() -> None:
+        both = anyio.Event()
+        begun: list[httpx.Request] = []
+
+        async def shop(request: httpx.Request) -> httpx.Response:
+            begun.append(request)
+            if len(begun) == 1:
+                await both.wait()
+            both.set()
+            return httpx.Response(200)
+
+        async with protect(httpx.AsyncClient(transport=httpx.MockTransport(shop)), hedge(0.01)) as client:
+            request = client.build_request("GET", "http://shop.example")
+            before = request.extensions
+            async with deadline(60):
+                await client.send(request)
+            assert len(begun) == 2
+            assert request.extensions is before
+
+    anyio.run(main)

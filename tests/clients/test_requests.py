@@ -239,7 +239,7 @@ def test_inspection_tells_of_retries_time_limits_and_pools() -> None:
 
 
 def test_a_session_without_a_time_limit_around_it_is_a_problem() -> None:
-    (problem,) = inspect_client(requests.Session()).problems
+    (problem,) = inspect_client(requests.Session()).warnings
     assert str(problem) == "time_limit: requests waits for ever where a call has no timeout="
-    assert len(inspect_client(protect(requests.Session(), retry_on_category())).problems) == 1
-    assert inspect_client(protect(requests.Session(), deadline(5))).problems == []
+    assert len(inspect_client(protect(requests.Session(), retry_on_category())).warnings) == 1
+    assert inspect_client(protect(requests.Session(), deadline(5))).warnings == []

@@ -192,6 +192,31 @@ def test_a_client_of_a_model_sends_it():
     assert 4000 < int(shop.left[0]) <= 5000
 
 
+@pytest.mark.parametrize("where", ["client", "call"])
+def test_a_header_that_is_spelled_in_another_way_is_sent_once(where: str):
+    sent: list[list[str]] = []
+
+    def shop(request: Any) -> Any:
+        import httpx2
+
+        sent.append(request.headers.get_list(NAME))
+        return httpx2.Response(200, json={"data": []})
+
+    import httpx2
+
+    own = {"X-Envoy-Expected-Rq-Timeout-Ms": "1"}
+    client = openai.OpenAI(
+        api_key="k",
+        base_url="http://m.example",
+        http_client=openai.DefaultHttpxClient(transport=httpx2.MockTransport(shop), verify=False),
+        default_headers=own if where == "client" else {},
+    )
+    with virtual_time():
+        protected = protect(client, deadline(5), send_deadline(NAME))
+        protected.models.list(extra_headers=own if where == "call" else {})
+    assert sent == [["5000"]]
+
+
 def httpx2_transport(shop: Shop) -> object:
     import httpx2
 

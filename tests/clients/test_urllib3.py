@@ -195,6 +195,6 @@ def test_inspection_tells_of_retries_and_time_limits() -> None:
 @pytest.mark.parametrize("kind", ["manager", "pool"])
 def test_a_client_without_a_time_limit_is_a_problem(kind: str) -> None:
     client: Any = urllib3.PoolManager() if kind == "manager" else urllib3.HTTPConnectionPool("shelf.example")
-    (problem,) = inspect_client(client).problems
+    (problem,) = inspect_client(client).warnings
     assert str(problem) == "time_limit: urllib3 waits for ever where a call has no timeout="
-    assert inspect_client(protect(client, deadline(5))).problems == []
+    assert inspect_client(protect(client, deadline(5))).warnings == []
