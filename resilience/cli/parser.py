@@ -85,9 +85,9 @@ examples:
 
 The application is imported, which runs its modules; nothing of it is called.
 The states are those of this fresh process. For those of a running service,
-let it return resilience.circuits.snapshot() at a health endpoint, or ask the
-store of its fleet:
+ask its admin application, or the store of its fleet:
 
+  resilience circuits --url https://shop.example/resilience --watch
   resilience circuits --fleet redis://cache:6379/0
   resilience circuits --fleet redis://cache:6379/0 --name shop --watch
 
@@ -289,7 +289,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", nargs="?", help="what to import")
     _add_fleet_options(circuits, required=False)
-    circuits.add_argument("--watch", action="store_true", help="with --fleet: print them every second until Ctrl-C")
+    circuits.add_argument("--url", metavar="URL", help="the admin application of a running service")
+    circuits.add_argument("--token", help="with --url: its token (default: $RESILIENCE_ADMIN_TOKEN)")
+    circuits.add_argument("--find", metavar="TEXT", default="", help="with --url: a part of the name or key")
+    circuits.add_argument("--watch", action="store_true", help="with --fleet or --url: every second until Ctrl-C")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     doctor = _command(commands, "doctor", "find out what an application's clients do by themselves", _DOCTOR_EXAMPLES)
