@@ -36,7 +36,7 @@ _CLOSED, _NORMAL = CircuitState.CLOSED, CircuitMode.NORMAL
 def circuits(hands: Hands, *, name: str = "", limit: int = 200) -> dict[str, object]:
     """Return the circuits, those that are not closed or were set by hand first; at most *limit* of them.
 
-    *name* is a part of the name or key. ``counts`` are of all circuits, by state and by mode.
+    *name* is a part of the name or key. ``counts`` are of all circuits, by the mode that was set by hand, else by state.
     """
     names = Counter(breaker.name for breaker in all_circuits())
     notable: list[tuple[str, CircuitBreaker, str | None]] = []
@@ -48,9 +48,7 @@ def circuits(hands: Hands, *, name: str = "", limit: int = 200) -> dict[str, obj
         total += 1
         circuit = breaker.circuit
         state = circuit.state_at(now)
-        counts[state.value] += 1
-        if circuit.mode is not _NORMAL:
-            counts[circuit.mode.value] += 1
+        counts[_label(state, circuit.mode)] += 1
         if name and name not in shown and name not in (key or ""):
             continue
         if state is not _CLOSED or circuit.mode is not _NORMAL or circuit.shed_share(now):
@@ -59,6 +57,12 @@ def circuits(hands: Hands, *, name: str = "", limit: int = 200) -> dict[str, obj
             others.append((shown, breaker, key))
     entries = [_entry(*each, hands) for each in (*notable, *others)[:limit]]
     return {**stamp(), "total": total, "counts": dict(counts), "circuits": entries}
+
+
+def _label(state: CircuitState, mode: CircuitMode) -> str:
+    if mode is _NORMAL:
+        return state.value
+    return mode.value
 
 
 def _all(names: Mapping[str, int]) -> Iterator[tuple[str, CircuitBreaker, str | None]]:

@@ -209,6 +209,9 @@ moment: protected by fallback > retry > circuit breaker > time limit, and
 bare. Both go to a server in a process of its own on the loopback interface;
 nothing leaves the machine.
 
+  resilience demo --web                  the same on the admin page, in turns
+                                         until Ctrl-C: its URL is printed
+
 exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a
 library is missing, 130 Ctrl-C
 """
@@ -264,7 +267,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.commands = commands.choices
 
     demo = _command(commands, "demo", "break a real server; compare protected calls with bare ones", _DEMO_EXAMPLES)
-    demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="duration of the demo (default: 12)")
+    demo.add_argument(
+        "--seconds", type=_number(3, 3600), help="duration of the demo (default: 12; of a round of --web: 60)"
+    )
+    demo.add_argument("--web", action="store_true", help="show it on the admin page in a browser, until Ctrl-C")
+    demo.add_argument("--port", type=_port, default=0, help="with --web: the port of the page (default: a free one)")
     demo.add_argument(
         "--rate", type=_number(1, 1000), default=80.0, help="calls per second of each client (default: 80)"
     )
@@ -403,6 +410,12 @@ def _number(least: float, greatest: float) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
 
 
 def _attempts(text: str) -> int:
