@@ -36,7 +36,7 @@ _CLOSED, _NORMAL = CircuitState.CLOSED, CircuitMode.NORMAL
 def circuits(hands: Hands, *, name: str = "", limit: int = 200) -> dict[str, object]:
     """Return the circuits, those that are not closed or were set by hand first; at most *limit* of them.
 
-    *name* is a part of the name or key. ``counts`` are of all circuits, by the mode that was set by hand, else by state.
+    *name* is a part of the name or key. ``counts`` are of all circuits, by the mode set by hand, else by state.
     """
     names = Counter(breaker.name for breaker in all_circuits())
     notable: list[tuple[str, CircuitBreaker, str | None]] = []
@@ -70,8 +70,8 @@ def _all(names: Mapping[str, int]) -> Iterator[tuple[str, CircuitBreaker, str | 
     for breaker in all_circuits():
         shown = full_name(breaker) if names[breaker.name] > 1 else breaker.name
         yield shown, breaker, None
-        for key, child in breaker.children():
-            yield shown, child, key_text(key)
+        for key, child in breaker._circuits.pairs():
+            yield shown, child, key if type(key) is str else key_text(key)
 
 
 def _entry(shown: str, breaker: CircuitBreaker, key: str | None, hands: Hands) -> dict[str, object]:
