@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
@@ -34,6 +34,9 @@ ACTIONS: Mapping[str, Callable[[CircuitBreaker], None]] = {
 _MODES = {"isolate": CircuitMode.ISOLATED, "disable": CircuitMode.DISABLED, "shadow": CircuitMode.SHADOW}
 _ACTIONS_OF_MODES = {mode.value: action for action, mode in _MODES.items()}
 _LONGEST = 7 * 86400.0
+
+_Place: TypeAlias = tuple[str, str | None]
+"""The name and the key of a circuit."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Hands:
 
     def __init__(self, fleet: Fleet | None = None) -> None:
         self.fleet: Fleet | None = fleet
-        self._holds: dict[str, tuple[Hold, threading.Timer | None]] = {}
+        self._holds: dict[_Place, tuple[Hold, threading.Timer | None]] = {}
         self._lock = fork_safe(threading.Lock())
 
     def act(self, name: str, key: str | None, action: str, seconds: float | None, by: str, why: str) -> Hold:
@@ -80,17 +83,17 @@ class Hands:
             return self._act_on_fleet(found, action, seconds, by, why)
         if action not in ACTIONS:
             raise Refusal(409, f"no fleet shares {name!r}: {', '.join(ACTIONS)} act on the circuit of this process")
-        return self._act_here(found.breaker, _full(name, key), Hold(action, _until(seconds), by, why), seconds)
+        return self._act_here(found.breaker, (name, key), Hold(action, _until(seconds), by, why), seconds)
 
-    def _act_here(self, breaker: CircuitBreaker, full: str, hold: Hold, seconds: float | None) -> Hold:
+    def _act_here(self, breaker: CircuitBreaker, place: _Place, hold: Hold, seconds: float | None) -> Hold:
         timer: threading.Timer | None = None
         if seconds is not None and hold.action != "reset":
-            timer = threading.Timer(min(seconds, _LONGEST), self._expire, (full, breaker, hold))
+            timer = threading.Timer(min(seconds, _LONGEST), self._expire, (place, breaker, hold))
             timer.daemon = True
         with self._lock:
-            _, before = self._holds.pop(full, (None, None))
+            _, before = self._holds.pop(place, (None, None))
             if hold.action != "reset":
-                self._holds[full] = hold, timer
+                self._holds[place] = hold, timer
         if before is not None:
             before.cancel()
         ACTIONS[hold.action](breaker)
@@ -119,12 +122,12 @@ class Hands:
         _announce(found.breaker, hold, seconds)
         return hold
 
-    def _expire(self, full: str, breaker: CircuitBreaker, hold: Hold) -> None:
+    def _expire(self, place: _Place, breaker: CircuitBreaker, hold: Hold) -> None:
         """Take back what has been set for a time, unless something else has been set since."""
         with self._lock:
-            if self._holds.get(full, (None,))[0] is not hold:
+            if self._holds.get(place, (None,))[0] is not hold:
                 return
-            del self._holds[full]
+            del self._holds[place]
         if breaker.mode is _MODES[hold.action]:
             breaker.reset()
             _announce(breaker, Hold("reset", None, hold.by, "its time is over"), None)
@@ -137,7 +140,7 @@ class Hands:
             ends: float | None = getattr(breaker.circuit, "command_ends", None)
             return Hold(action, ends, command.by, command.why, self.fleet_of(breaker))
         with self._lock:
-            return self._holds.get(_full(name, key), (None,))[0]
+            return self._holds.get((name, key), (None,))[0]
 
     def fleet_of(self, breaker: CircuitBreaker) -> str | None:
         """Return the name of the fleet where the given one shares the circuit; None for a circuit of this process."""
@@ -162,12 +165,11 @@ class Hands:
             timer.cancel()
 
 
-def _full(name: str, key: str | None) -> str:
-    return name if key is None else f"{name} {key}"
-
-
 def _until(seconds: float | None) -> float | None:
-    return None if seconds is None else current_clock().wall() + seconds
+    """Return when so many seconds from now are over, in seconds since 1970; None: never."""
+    if seconds is None:
+        return None
+    return current_clock().wall() + seconds
 
 
 def _unreachable(error: Exception) -> Refusal:

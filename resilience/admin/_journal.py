@@ -67,8 +67,8 @@ class Journal:
     """
 
     def __init__(self) -> None:
-        self._notable: deque[Entry] = deque(maxlen=_KEPT)
-        self._others: deque[Entry] = deque(maxlen=_KEPT)
+        #: The last events by whether they are of circuits, fleets and configuration.
+        self._kept: dict[bool, deque[Entry]] = {True: deque(maxlen=_KEPT), False: deque(maxlen=_KEPT)}
         self._rejections: dict[tuple[str, str, str], _Rejections] = {}
         self._feeds: set[Feed] = set()
         # The collector may run while it is held, and with it a destructor that emits.
@@ -88,8 +88,7 @@ class Journal:
                 "level": event.severity.value,
                 **event.fields(),
             }
-            kept = self._notable if event.name.startswith(_NOTABLE) else self._others
-            kept.append(entry)
+            self._kept[event.name.startswith(_NOTABLE)].append(entry)
             if isinstance(event, CallRejected):
                 self._count(event, at)
             feeds = list(self._feeds)
@@ -114,7 +113,7 @@ class Journal:
         with self._lock:
             if after > self._number:
                 after = 0
-            kept = list(heapq.merge(self._notable, self._others, key=operator.itemgetter("number")))
+            kept = list(heapq.merge(*self._kept.values(), key=operator.itemgetter("number")))
         return [entry for entry in kept if int(str(entry["number"])) > after]
 
     def rejections(self) -> list[Entry]:

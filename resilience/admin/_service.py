@@ -108,9 +108,7 @@ class Service:
         if self._reading_needs_token:
             self._require_token(request)
         if path == "/events" and "text/event-stream" in request.headers.get("accept", ""):
-            after = request.query.get("after", request.headers.get("last-event-id"))
-            number = None if after is None else _whole("after", after, 0, 10**12)
-            return Response(200, content_type="text/event-stream", streams=True, after=number)
+            return Response(200, content_type="text/event-stream", streams=True, after=_after(request))
         return json_response(self._reading[path](request.query))
 
     def _circuits(self, query: Mapping[str, str]) -> dict[str, object]:
@@ -241,6 +239,14 @@ def _text(field: str, value: object) -> str | None:
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         raise Refusal(422, f"{field}: give a text of at most {_MAX_TEXT} letters")
     return value.strip()
+
+
+def _after(request: Request) -> int | None:
+    """Return the number of the last event that a page has: it says so itself, or its browser does."""
+    after = request.query.get("after", request.headers.get("last-event-id"))
+    if after is None:
+        return None
+    return _whole("after", after, 0, 10**12)
 
 
 def _whole(field: str, value: str, least: int, most: int) -> int:

@@ -23,6 +23,7 @@ from resilience import (
     track_errors,
 )
 from resilience.admin import admin
+from resilience.admin._actions import ACTIONS
 from resilience.config import Policies
 from resilience.events import CircuitSetByHand, Event
 from resilience.fleet import Fleet
@@ -284,9 +285,9 @@ def test_what_was_set_for_a_time_is_taken_back_unless_another_has_acted_since(as
     breaker = circuit_breaker("admin expires")
     first = holds.act("admin expires", None, "isolate", 600, "ada", "first")
     second = holds.act("admin expires", None, "shadow", 600, "bob", "second")
-    holds._expire("admin expires", breaker, first)
+    holds._expire(("admin expires", None), breaker, first)
     assert breaker.mode.value == "shadow"
-    holds._expire("admin expires", breaker, second)
+    holds._expire(("admin expires", None), breaker, second)
     assert breaker.mode.value == "normal"
 
 
@@ -343,6 +344,15 @@ def test_a_change_needs_the_token_and_comes_from_no_other_site(ask: Asking, head
     breaker = circuit_breaker("admin guarded")
     assert ask.post("/circuits/admin guarded/isolate", None, **headers).status == status
     assert breaker.mode.value == "normal"
+
+
+@pytest.mark.parametrize(
+    "path", ["configuration", "nothing", *(f"circuits/x/{action}" for action in (*ACTIONS, "release"))]
+)
+def test_every_change_without_the_token_is_401_and_from_another_site_403(ask: Asking, path: str):
+    assert ask.post(f"/{path}", authorization="").status == 401
+    assert ask.post(f"/{path}", origin="https://evil.example").status == 403
+    assert ask.post(f"/{path}", sec_fetch_site="same-site").status == 403
 
 
 def test_a_page_of_the_same_origin_may_change(ask: Asking):
