@@ -176,6 +176,22 @@ def test_without_a_reason_or_with_a_wrong_token_nothing_is_done_and_the_dialog_s
     assert breaker.mode.value == "normal"
 
 
+def test_an_option_is_changed_while_the_program_runs_and_taken_back(new_page):
+    policies = Policies.load({"policies": {"shop": {"retry": 2, "timeout": "500ms"}}}, environment={})
+    with serving(admin(token=TOKEN, policies=policies)) as url:
+        page = new_page(url)
+        for value, expected in (("5", 5), ("", 2)):
+            page.get_by_role("button", name="change shop retry.attempts").click()
+            page.locator("#form input[name=value]").fill(value)
+            confirm(page, "the provider is down")
+            assert policies.value("shop", "retry") == expected
+        row = page.locator("#options tr", has=page.get_by_role("button", name="change shop timeout.limit"))
+        row.get_by_role("button").click()
+        page.locator("#form input[name=value]").fill("2s")
+        confirm(page, "it is slow")
+        playwright.expect(row).to_contain_text("set at run time (by ada, it is slow)", timeout=LONG)
+
+
 def test_a_page_that_reads_with_the_token_only_asks_for_it(new_page):
     kept = circuit_breaker("page private")
     with serving(admin(token=TOKEN, reading_needs_token=True)) as url:
