@@ -1,11 +1,13 @@
 """The faces of the admin service: an ASGI application, and a WSGI one.
 
-Events stream as Server-Sent Events. Under ASGI a stream costs a task; under WSGI it holds a worker of the server, so it
-ends after 25 seconds and the page asks again.
+Events stream as Server-Sent Events. Under ASGI a stream costs a task, and ends after a minute. Under WSGI it holds a
+thread of the server, so it ends after 25 seconds; in a worker with one thread, or where other streams have two, it ends
+at once with the events that there are. The page then asks again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
@@ -16,13 +18,14 @@ from urllib.parse import parse_qsl
 import anyio
 
 from resilience._validation import require, require_bool
-from resilience.admin._journal import Feed
+from resilience.admin._journal import Entry, Journal
 from resilience.admin._messages import Request
 from resilience.admin._service import Service
 from resilience.clock import SYSTEM
 
 if TYPE_CHECKING:
     from resilience.config import Policies
+    from resilience.fleet import Fleet
 
 __all__ = ["AdminApplication", "admin"]
 
@@ -32,7 +35,10 @@ _Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _POLL = 0.25  # seconds
 _KEEP_ALIVE = 15.0  # seconds: proxies end a connection that is silent for a minute
+_ASGI_STREAM = 60.0  # seconds: a server that shuts down waits for the answers it has begun
 _WSGI_STREAM = 25.0
+_MAX_WSGI_STREAMS = 2  # each holds a thread of the server
+_BEGIN = "retry: 2000\n: events follow\n\n"
 _MAX_BODY = 10_001
 
 
@@ -91,47 +97,34 @@ class AdminApplication:
             {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
             await _body(receive),
         )
-        response = self._service.answer(request)
+        if self._service.may_block(request):
+            response = await anyio.to_thread.run_sync(self._service.answer, request)
+        else:
+            response = self._service.answer(request)
         headers = [(name.encode(), value.encode("latin-1")) for name, value in response.all_headers()]
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if response.streams:
-            await self._stream(receive, send)
+            stream = _Stream(self._service.journal, response.after, _nothing)
+            await self._stream(stream, receive, send)
             return
         body = b"" if request.method == "HEAD" else response.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _stream(
-        self,
-        receive: _Receive,
-        send: _Send,
-    ) -> None:
-        """Send events as they come, until the client leaves."""
-        async with anyio.create_task_group() as tasks:
+    async def _stream(self, stream: _Stream, receive: _Receive, send: _Send) -> None:
+        """Send events as they come, until the client leaves, or the time of a stream is over."""
+        with contextlib.closing(stream):
+            async with anyio.create_task_group() as tasks:
 
-            async def leave() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                async def leave() -> None:
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
+                    tasks.cancel_scope.cancel()
+
+                tasks.start_soon(leave)
+                async for text in _texts(stream):
+                    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
                 tasks.cancel_scope.cancel()
-
-            tasks.start_soon(leave)
-            async for text in self._texts():
-                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-
-    async def _texts(self) -> AsyncIterator[str]:
-        """Yield the texts of events as they come, and a comment where none comes for a while."""
-        feed = self._service.journal.open(_nothing)
-        try:
-            yield ": events follow\n\n"
-            idle = 0.0
-            while True:
-                await anyio.sleep(_POLL)  # events come from any thread, and a page need not show them sooner
-                idle += _POLL
-                text = _text_of(feed)
-                if text or idle >= _KEEP_ALIVE:
-                    idle = 0.0
-                    yield text or ": nothing new\n\n"
-        finally:
-            self._service.journal.close_feed(feed)
 
     # -- WSGI ----------------------------------------------------------------------------------------------------------
 
@@ -154,32 +147,71 @@ class AdminApplication:
         status = HTTPStatus(response.status)
         start_response(f"{status.value} {status.phrase}", response.all_headers())
         if response.streams:
-            return self._blocking_texts()
+            arrived = threading.Event()
+            stream = _Stream(self._service.journal, response.after, arrived.set)
+            return _blocking_texts(stream, arrived, waits=self._may_hold_a_thread(environ))
         return [b"" if request.method == "HEAD" else response.body]
 
-    def _blocking_texts(self) -> Iterator[bytes]:
-        arrived = threading.Event()
-        feed = self._service.journal.open(arrived.set)
-        ends = SYSTEM.now() + _WSGI_STREAM
-        try:
-            yield b": events follow\n\n"
-            while (left := ends - SYSTEM.now()) > 0:
-                arrived.wait(left)
-                arrived.clear()
-                text = _text_of(feed)
-                if text:
-                    yield text.encode()
-        finally:
-            self._service.journal.close_feed(feed)
+    def _may_hold_a_thread(self, environ: dict[str, Any]) -> bool:
+        """Whether a stream may take a thread of the server: it has others, and few are taken by streams."""
+        return bool(environ.get("wsgi.multithread")) and self._service.journal.feeds <= _MAX_WSGI_STREAMS
+
+
+class _Stream:
+    """The text of a stream of events: first those kept *after* a number, then those that come; each of them once."""
+
+    def __init__(self, journal: Journal, after: int | None, wake: Callable[[], object]) -> None:
+        self._journal = journal
+        self._feed = journal.open(wake)  # first: no event may come in between
+        self._last = after or 0
+        self._waiting: list[Entry] = []
+        if after is not None:
+            self._waiting = journal.entries(after)
+
+    def take(self) -> str:
+        """Return what has come since the last time, as Server-Sent Events; empty where nothing has."""
+        waiting, self._waiting = [*self._waiting, *self._feed.take()], []
+        parts: list[str] = []
+        for entry in waiting:
+            number = int(str(entry["number"]))
+            if number > self._last:
+                self._last = number
+                parts.append(f"id: {number}\ndata: {json.dumps(entry, default=str)}\n\n")
+        return "".join(parts)
+
+    def close(self) -> None:
+        """End it: its page has gone."""
+        self._journal.close_feed(self._feed)
+
+
+async def _texts(stream: _Stream) -> AsyncIterator[str]:
+    """Yield the texts of events as they come, and a comment where none comes for a while."""
+    yield _BEGIN
+    idle, ends = 0.0, SYSTEM.now() + _ASGI_STREAM
+    while SYSTEM.now() < ends:
+        text = stream.take()
+        if text or idle >= _KEEP_ALIVE:
+            idle = 0.0
+            yield text or ": nothing new\n\n"
+        await anyio.sleep(_POLL)  # events come from any thread, and a page need not show them sooner
+        idle += _POLL
+
+
+def _blocking_texts(stream: _Stream, arrived: threading.Event, *, waits: bool) -> Iterator[bytes]:
+    """Yield the texts of events as they come; those that there are where it must not wait."""
+    ends = SYSTEM.now() + _WSGI_STREAM
+    with contextlib.closing(stream):
+        yield (_BEGIN + stream.take()).encode()
+        while waits and (left := ends - SYSTEM.now()) > 0:
+            arrived.wait(left)
+            arrived.clear()
+            text = stream.take()
+            if text:  # of a chunk without bytes a server makes the end
+                yield text.encode()
 
 
 def _nothing() -> None:
     """Stand for what wakes a reader: this one looks at its feed by itself."""
-
-
-def _text_of(feed: Feed) -> str:
-    """Return what has come as Server-Sent Events."""
-    return "".join(f"id: {entry['number']}\ndata: {json.dumps(entry, default=str)}\n\n" for entry in feed.take())
 
 
 async def _body(receive: _Receive) -> bytes:
@@ -207,6 +239,7 @@ def admin(
     token: str | None = None,
     read_only: bool = False,
     policies: Policies | None = None,
+    fleet: Fleet | None = None,
     reading_needs_token: bool = False,
 ) -> AdminApplication:
     """Return the admin application of this process, for an ASGI or a WSGI server.
@@ -215,6 +248,7 @@ def admin(
         token: what an operator gives to change anything, as ``Authorization: Bearer ...``. None: nothing can be.
         read_only: whether nothing can be changed, with the token either.
         policies: a configuration to show, and to change while the program runs.
+        fleet: the fleet whose circuits are set in all its processes; those that it does not share, in this one.
         reading_needs_token: whether states and names are shown only to those who give the token.
 
     It shows states, counts and names of circuits and functions, and nothing of a call: no argument, no message, no
@@ -236,5 +270,9 @@ def admin(
         reading_needs_token,
         "a token with it, or nothing can be read",
     )
-    service = Service(token, policies, read_only=read_only, reading_needs_token=reading_needs_token)
+    if fleet is not None:
+        from resilience.fleet import Fleet
+
+        require(isinstance(fleet, Fleet), "fleet", fleet, "a resilience.fleet.Fleet, or None", TypeError)
+    service = Service(token, policies, fleet, read_only=read_only, reading_needs_token=reading_needs_token)
     return AdminApplication(service)

@@ -1,10 +1,14 @@
-"""The journal of an admin application: the last events, and a queue of new ones for each open page.
+"""The journal of an admin application: the last events, a queue of new ones for each open page, and who rejects.
 
 It holds what `Event.fields` has, which is safe to show: no argument, no message, no secret.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import heapq
+import operator
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,12 +16,15 @@ from collections.abc import Callable
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience.clock import current_clock
-from resilience.events import Event
+from resilience.events import CallRejected, Event
 
 __all__ = ["Entry", "Feed", "Journal"]
 
 _KEPT = 500
 _MAX_WAITING = 200  # events that a page has not read yet; older ones are dropped
+_MAX_REJECTING = 500  # pairs of a policy and a function whose rejections are counted apart
+_NOTABLE = ("circuit.", "configuration.", "fleet.")
+_OTHERS = "(others)"
 
 Entry = dict[str, object]
 
@@ -42,39 +49,82 @@ class Feed:
         return taken
 
 
-class Journal:
-    """Subscribes to all events of the process, and keeps the last 500.
+@dataclasses.dataclass(slots=True)
+class _Rejections:
+    """The calls of a function that a policy has rejected: their number, and when it was last, in seconds since 1970."""
 
-    With a subscriber, circuits reject and retries report through their events: an open admin application costs what any
+    number: int = 0
+    shadow: int = 0
+    last: float = 0.0
+
+
+class Journal:
+    """Subscribes to all events of the process. Keeps the last 500 of circuits, fleets and configuration, and of others.
+
+    The two are kept apart, since a flood of rejections must not push out the transition that has led to it. With a
+    subscriber, circuits reject and retries report through their events: an open admin application costs what any
     subscriber does, whether a page is open or not.
     """
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        #: The last events by whether they are of circuits, fleets and configuration.
+        self._kept: dict[bool, deque[Entry]] = {True: deque(maxlen=_KEPT), False: deque(maxlen=_KEPT)}
+        self._rejections: dict[tuple[str, str, str], _Rejections] = {}
         self._feeds: set[Feed] = set()
-        self._lock = fork_safe(threading.Lock())
+        # The collector may run while it is held, and with it a destructor that emits.
+        self._lock = fork_safe(threading.RLock())
         self._number = 0
         self._subscription = subscribe(self._add)
 
     def _add(self, event: Event) -> None:
+        at = round(current_clock().wall(), 3)
         with self._lock:
             self._number += 1
             entry: Entry = {
                 "number": self._number,
-                "at": round(current_clock().wall(), 3),
+                "pid": os.getpid(),
+                "at": at,
                 "event": event.name,
                 "level": event.severity.value,
                 **event.fields(),
             }
-            self._entries.append(entry)
+            self._kept[event.name.startswith(_NOTABLE)].append(entry)
+            if isinstance(event, CallRejected):
+                self._count(event, at)
             feeds = list(self._feeds)
         for feed in feeds:
             feed.put(entry)
 
+    def _count(self, event: CallRejected, at: float) -> None:
+        """Count a rejection, under the lock. Beyond 500 pairs of policy and function the function is not told apart."""
+        key = (event.kind, event.policy, event.target)
+        if key not in self._rejections and len(self._rejections) >= _MAX_REJECTING:
+            key = (event.kind, _OTHERS, _OTHERS)
+        found = self._rejections.setdefault(key, _Rejections())
+        found.number += 1
+        found.shadow += event.shadow
+        found.last = at
+
     def entries(self, after: int = 0) -> list[Entry]:
-        """Return the events kept, oldest first, that came *after* the one of that number."""
+        """Return the events kept, oldest first, that came *after* the one of that number.
+
+        All of them, where the number is that of a process before this one: it has not been reached here.
+        """
         with self._lock:
-            return [entry for entry in self._entries if int(str(entry["number"])) > after]
+            if after > self._number:
+                after = 0
+            kept = list(heapq.merge(*self._kept.values(), key=operator.itemgetter("number")))
+        return [entry for entry in kept if int(str(entry["number"])) > after]
+
+    def rejections(self) -> list[Entry]:
+        """Return which policies have rejected calls of which functions, the last one first."""
+        with self._lock:
+            found = [(key, dataclasses.replace(each)) for key, each in self._rejections.items()]
+        found.sort(key=lambda each: -each[1].last)
+        return [
+            {"kind": kind, "policy": policy, "target": target, **dataclasses.asdict(each)}
+            for (kind, policy, target), each in found
+        ]
 
     def open(self, wake: Callable[[], object]) -> Feed:
         """Return a feed of the events to come."""
@@ -87,6 +137,11 @@ class Journal:
         """End a feed: its page has gone."""
         with self._lock:
             self._feeds.discard(feed)
+
+    @property
+    def feeds(self) -> int:
+        """How many pages read events as they come."""
+        return len(self._feeds)
 
     def close(self) -> None:
         """Unsubscribe."""

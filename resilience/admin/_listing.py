@@ -15,27 +15,28 @@ from typing import TYPE_CHECKING
 
 from resilience._runtime.description import ClassDescription, Description, describe
 from resilience._runtime.worst_case import WorstCase
-from resilience.admin._actions import Holds
+from resilience.admin._actions import Hands
 from resilience.admin._messages import Refusal
 from resilience.circuits import CircuitBreaker, CircuitMode, CircuitState, all_circuits
 from resilience.circuits._registry import full_name
 from resilience.circuits._snapshot import entry_of, key_text
 from resilience.clock import current_clock
 from resilience.metrics._call_stats import CALL_STATS
+from resilience.metrics.definitions import BOUNDS
 from resilience.policies.linting import lint
 
 if TYPE_CHECKING:
     from resilience.config import Policies
 
-__all__ = ["calls", "circuits", "configuration", "explanation", "health"]
+__all__ = ["calls", "circuits", "configuration", "explanation", "health", "stamp"]
 
 _CLOSED, _NORMAL = CircuitState.CLOSED, CircuitMode.NORMAL
 
 
-def circuits(holds: Holds, *, name: str = "", limit: int = 200) -> dict[str, object]:
+def circuits(hands: Hands, *, name: str = "", limit: int = 200) -> dict[str, object]:
     """Return the circuits, those that are not closed or were set by hand first; at most *limit* of them.
 
-    *name* is a part of the name or key. ``counts`` are of all circuits, by state and by mode.
+    *name* is a part of the name or key. ``counts`` are of all circuits, by the mode set by hand, else by state.
     """
     names = Counter(breaker.name for breaker in all_circuits())
     notable: list[tuple[str, CircuitBreaker, str | None]] = []
@@ -47,17 +48,21 @@ def circuits(holds: Holds, *, name: str = "", limit: int = 200) -> dict[str, obj
         total += 1
         circuit = breaker.circuit
         state = circuit.state_at(now)
-        counts[state.value] += 1
-        if circuit.mode is not _NORMAL:
-            counts[circuit.mode.value] += 1
+        counts[_label(state, circuit.mode)] += 1
         if name and name not in shown and name not in (key or ""):
             continue
         if state is not _CLOSED or circuit.mode is not _NORMAL or circuit.shed_share(now):
             notable.append((shown, breaker, key))
         elif len(others) < limit:
             others.append((shown, breaker, key))
-    entries = [_entry(*each, holds) for each in (*notable, *others)[:limit]]
-    return {"at": _wall(), "pid": os.getpid(), "total": total, "counts": dict(counts), "circuits": entries}
+    entries = [_entry(*each, hands) for each in (*notable, *others)[:limit]]
+    return {**stamp(), "total": total, "counts": dict(counts), "circuits": entries}
+
+
+def _label(state: CircuitState, mode: CircuitMode) -> str:
+    if mode is _NORMAL:
+        return state.value
+    return mode.value
 
 
 def _all(names: Mapping[str, int]) -> Iterator[tuple[str, CircuitBreaker, str | None]]:
@@ -65,20 +70,28 @@ def _all(names: Mapping[str, int]) -> Iterator[tuple[str, CircuitBreaker, str | 
     for breaker in all_circuits():
         shown = full_name(breaker) if names[breaker.name] > 1 else breaker.name
         yield shown, breaker, None
-        for key, child in breaker.children():
-            yield shown, child, key_text(key)
+        for key, child in breaker._circuits.pairs():
+            yield shown, child, key if type(key) is str else key_text(key)
 
 
-def _entry(shown: str, breaker: CircuitBreaker, key: str | None, holds: Holds) -> dict[str, object]:
+def _entry(shown: str, breaker: CircuitBreaker, key: str | None, hands: Hands) -> dict[str, object]:
     entry: dict[str, object] = {**entry_of(breaker, key), "name": shown}
-    hold = holds.of(shown, key)
+    entry["opens"] = breaker.circuit.state.consecutive_opens
+    fleet = hands.fleet_of(breaker)
+    if fleet is not None:
+        entry["fleet"] = fleet
+    hold = hands.of(breaker, shown, key)
     if hold is not None:
         entry["hold"] = {"action": hold.action, "until": hold.until, "by": hold.by, "why": hold.why}
     return entry
 
 
 def calls() -> dict[str, object]:
-    """Return the calls of tracked functions since the start: how many ended how, and their seconds in all."""
+    """Return the calls of tracked functions since the start: how many ended how, and their seconds in all.
+
+    ``durations`` counts them by how long they took: up to the first of the ``bounds`` in seconds, up to the second, and
+    so on; the last number is of those that took longer.
+    """
     found: list[dict[str, object]] = []
     for stats in CALL_STATS:
         totals = stats.totals()
@@ -89,9 +102,10 @@ def calls() -> dict[str, object]:
                 "failed": totals.failure.calls,
                 "cancelled": totals.cancelled,
                 "seconds": round(totals.success.seconds + totals.failure.seconds, 6),
+                "durations": totals.success.merged(totals.failure).counts,
             }
         )
-    return {"at": _wall(), "pid": os.getpid(), "calls": found}
+    return {**stamp(), "bounds": BOUNDS, "calls": found}
 
 
 def health() -> dict[str, object]:
@@ -170,5 +184,6 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _wall() -> float:
-    return round(current_clock().wall(), 3)
+def stamp() -> dict[str, object]:
+    """Return the time, in seconds since 1970, and the id of the process, for an answer."""
+    return {"at": round(current_clock().wall(), 3), "pid": os.getpid()}

@@ -23,13 +23,14 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. One that *streams* has no body: events follow until the client leaves."""
+    """An answer. One that *streams* has no body: events follow, those kept *after* a number first."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     streams: bool = False
+    after: int | None = None
 
     def all_headers(self) -> list[tuple[str, str]]:
         """Return the headers: nothing is cached, framed or run that is not the page's own."""

@@ -8,50 +8,67 @@ is refused all the same. Changes are limited to 30 a minute.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import hmac
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
+from resilience._forks import fork_safe
 from resilience._validation import parse_duration
-from resilience.admin import _listing
-from resilience.admin._actions import ACTIONS, Holds
+from resilience.admin import _listing, _loads
+from resilience.admin._actions import ACTIONS, Hands
 from resilience.admin._journal import Journal
 from resilience.admin._messages import Refusal, Request, Response, json_response
 from resilience.config import ConfigurationError
-from resilience.policies.rate_limit import RateLimit
+from resilience.policies._token_bucket import Bucket
 
 if TYPE_CHECKING:
     from resilience.config import Policies
+    from resilience.fleet import Fleet
 
 __all__ = ["Service"]
 
 _ACTION = re.compile(r"/circuits/(?P<name>[^/]+)/(?P<action>[a-z]+)")
 _MAX_BODY = 10_000
 _MAX_TEXT = 500
+_SECONDS_PER_CHANGE = 2.0
+_MAX_CHANGES = 10  # at once, after a pause
 
 
 class Service:
     """Answers requests to the page and its data, and carries out what an operator asks for."""
 
     def __init__(
-        self, token: str | None, policies: Policies | None, *, read_only: bool, reading_needs_token: bool
+        self,
+        token: str | None,
+        policies: Policies | None,
+        fleet: Fleet | None,
+        *,
+        read_only: bool,
+        reading_needs_token: bool,
     ) -> None:
         self.journal: Journal = Journal()
-        self.holds: Holds = Holds()
+        self.hands: Hands = Hands(fleet)
         self._token = token
         self._policies = policies
         self._read_only = read_only
         self._reading_needs_token = reading_needs_token
-        self._changes = RateLimit("admin", "30/min", burst=10)
+        self._changes = Bucket(_SECONDS_PER_CHANGE, _MAX_CHANGES, fork_safe(threading.Lock()))
         self._reading: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
             "/circuits": self._circuits,
+            "/bulkheads": lambda _: self._stamped(_loads.bulkhead_loads()),
+            "/limits": lambda _: self._stamped(_loads.limit_loads()),
+            "/budgets": lambda _: self._stamped(_loads.budget_loads()),
             "/calls": lambda _: _listing.calls(),
+            "/rejections": lambda _: self._stamped({"rejections": self.journal.rejections()}),
+            "/fleet": lambda _: self._stamped({"fleet": self.hands.fleet_snapshot()}),
             "/health": lambda _: _listing.health(),
             "/explain": lambda query: _listing.explanation(query.get("target", "")),
             "/configuration": lambda _: _listing.configuration(policies),
@@ -74,7 +91,7 @@ class Service:
         self._authorize(request)
         body = _body_of(request)
         found = _ACTION.fullmatch(path)
-        if found is not None and found["action"] in ACTIONS:
+        if found is not None and found["action"] in (*ACTIONS, "release"):
             return self._act(unquote(found["name"]), found["action"], body)
         if path == "/configuration":
             return self._configure(body)
@@ -91,16 +108,25 @@ class Service:
         if self._reading_needs_token:
             self._require_token(request)
         if path == "/events" and "text/event-stream" in request.headers.get("accept", ""):
-            return Response(200, content_type="text/event-stream", streams=True)
+            return Response(200, content_type="text/event-stream", streams=True, after=_after(request))
         return json_response(self._reading[path](request.query))
 
     def _circuits(self, query: Mapping[str, str]) -> dict[str, object]:
         limit = _whole("limit", query.get("limit", "200"), 1, 1000)
-        found = _listing.circuits(self.holds, name=query.get("name", ""), limit=limit)
+        found = _listing.circuits(self.hands, name=query.get("name", ""), limit=limit)
         return {**found, "read_only": self._token is None or self._read_only}
 
     def _events(self, query: Mapping[str, str]) -> dict[str, object]:
-        return {"events": self.journal.entries(_whole("after", query.get("after", "0"), 0, 10**12))}
+        return self._stamped({"events": self.journal.entries(_whole("after", query.get("after", "0"), 0, 10**12))})
+
+    @staticmethod
+    def _stamped(document: Mapping[str, object]) -> dict[str, object]:
+        """Return *document* with the time and the process: a server may have several, each with its own circuits."""
+        return {**_listing.stamp(), **document}
+
+    def may_block(self, request: Request) -> bool:
+        """Whether the answer to *request* may wait for the store of a fleet: it is then for a thread."""
+        return self.hands.fleet is not None and (request.method == "POST" or request.path.rstrip("/") == "/fleet")
 
     # -- changing ------------------------------------------------------------------------------------------------------
 
@@ -116,7 +142,7 @@ class Service:
         self._require_token(request)
         if self._read_only:
             raise Refusal(403, "nothing can be changed here: admin(read_only=True)")
-        if not self._changes.try_acquire():
+        if not self._changes.try_acquire(1.0):
             raise Refusal(429, "too many changes: 30 a minute", {"retry-after": "2"})
 
     def _require_token(self, request: Request) -> None:
@@ -133,10 +159,10 @@ class Service:
                 seconds = parse_duration("until", seconds)
             except (TypeError, ValueError) as error:
                 raise Refusal(422, f"{error}, from now on; leave it out for: until it is reset") from None
-        hold = self.holds.act(
+        hold = self.hands.act(
             name, _text("key", body.get("key")), action, seconds, _said("by", body), _said("why", body)
         )
-        return json_response({"circuit": name, "action": action, "until": hold.until, "by": hold.by, "why": hold.why})
+        return json_response({**_listing.stamp(), "circuit": name, **dataclasses.asdict(hold)})
 
     def _configure(self, body: Mapping[str, Any]) -> Response:
         """Set an option while the program runs, or take it back where no value is given."""
@@ -159,7 +185,7 @@ class Service:
     def close(self) -> None:
         """Unsubscribe from events, and stop the timers of what was set for a time."""
         self.journal.close()
-        self.holds.close()
+        self.hands.close()
 
 
 @functools.cache
@@ -168,8 +194,8 @@ def _page() -> tuple[bytes, str]:
     page = resources.files("resilience.admin").joinpath("page.html").read_text("utf-8")
     hashes = [_hash_of(found) for found in _INLINE.findall(page)]
     inline = " ".join(hashes)
-    policy = f"default-src 'none'; script-src {inline}; style-src {inline}; connect-src 'self'; base-uri 'none'"
-    return page.encode(), f"{policy}; form-action 'none'; frame-ancestors 'none'"
+    policy = f"default-src 'none'; script-src {inline}; style-src {inline}; connect-src 'self'; img-src data:"
+    return page.encode(), f"{policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 _INLINE = re.compile(r"<(?:script|style)>(.*?)</(?:script|style)>", re.DOTALL)
@@ -213,6 +239,14 @@ def _text(field: str, value: object) -> str | None:
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         raise Refusal(422, f"{field}: give a text of at most {_MAX_TEXT} letters")
     return value.strip()
+
+
+def _after(request: Request) -> int | None:
+    """Return the number of the last event that a page has: it says so itself, or its browser does."""
+    after = request.query.get("after", request.headers.get("last-event-id"))
+    if after is None:
+        return None
+    return _whole("after", after, 0, 10**12)
 
 
 def _whole(field: str, value: str, least: int, most: int) -> int:

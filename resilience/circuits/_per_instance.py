@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience._forks import fork_safe
@@ -56,6 +56,10 @@ class PerInstance(Generic[B]):
             found = list(self._breakers.values())  # at once: an object that is collected meanwhile changes the dict
         alive = [(instance, breaker) for reference, breaker in found if (instance := reference()) is not None]
         return [(f"{type(instance).__qualname__} at {id(instance):#x}", breaker) for instance, breaker in alive]
+
+    def pairs(self) -> Iterator[tuple[Hashable, B]]:
+        """Yield the circuits as `items` returns them."""
+        return iter(self.items())
 
     def of(self, instance: object) -> B:
         """Return the circuit of an object, a new one where the object was not seen yet."""
@@ -113,6 +117,10 @@ class OneForAll(Generic[B]):
     def items(self) -> list[tuple[Hashable, B]]:
         """Return no circuits."""
         return []
+
+    def pairs(self) -> Iterator[tuple[Hashable, B]]:
+        """Yield no circuits."""
+        return iter(())
 
     def of(self, instance: object) -> B:
         """Return the circuit that goes with an object."""

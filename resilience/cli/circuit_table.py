@@ -12,7 +12,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from resilience.circuits import CircuitSnapshot
@@ -67,13 +67,13 @@ def _cells(entry: CircuitSnapshot) -> dict[str, str]:
         "last": entry["last_category"] or "",
         "sheds": _shed(entry),
         "next probe": _next_probe(entry),
+        "by hand": _by_hand(entry),
     }
 
 
 def _key(entry: CircuitSnapshot) -> str:
     if entry["key"] is not None:
-        # A key may hold anything; a line break or an escape sequence would spoil the table.
-        return "".join(character if character.isprintable() else "?" for character in entry["key"])
+        return _printable(entry["key"])  # it may hold anything
     if entry["pattern"]:
         return f"(each {entry['pattern']})"
     return ""
@@ -104,6 +104,20 @@ def _next_probe(entry: CircuitSnapshot) -> str:
     return ""
 
 
+def _by_hand(entry: CircuitSnapshot) -> str:
+    """Return what an admin application says of who has set the circuit by hand, until when and why."""
+    hold = cast("Mapping[str, Any] | None", entry.get("hold"))
+    if hold is None:
+        return ""
+    until = "" if hold["until"] is None else f" until {_time_of_day(hold['until'])}"
+    return _printable(f"{hold['action']} by {hold['by']}{until}: {hold['why']}")
+
+
+def _printable(text: str) -> str:
+    """Return text in which a line break or an escape sequence cannot spoil the table."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def _time_of_day(since: float) -> str:
     local = datetime.datetime.fromtimestamp(since, datetime.UTC).astimezone()
     if local.date() == datetime.datetime.now(datetime.UTC).astimezone().date():
@@ -117,7 +131,7 @@ def _time_of_day(since: float) -> str:
 def _print_parameters(found: Sequence[tuple[CircuitSnapshot, str]], width: int | None) -> None:
     names = max(len(entry["name"]) for entry, _ in found)
     for entry, parameters in found:
-        if entry["key"] is None:  # a circuit of a key has the parameters of its pattern
+        if entry["key"] is None and parameters:  # a circuit of a key has the parameters of its pattern
             _print_wrapped(f"{entry['name']:<{names}}  ", parameters, width)
 
 

@@ -26,13 +26,17 @@ __all__ = ["run_circuits"]
 
 _NOTE = (
     "These are the states of this process, which has just imported the application; a running service has its own.",
-    "To see those, let the service return resilience.circuits.snapshot() at a health endpoint.",
+    "To see those, mount resilience.admin.admin() in the service, and give its --url.",
 )
 
 
 def run_circuits(arguments: argparse.Namespace) -> int:
-    """Import an application and print its circuits; with ``--fleet`` ask the store of a fleet for those."""
+    """Import an application and print its circuits; with ``--fleet`` or ``--url`` ask a store or a service for them."""
     _check(arguments)
+    if arguments.url is not None:
+        from resilience.cli.remote import run_remote_circuits
+
+        return run_remote_circuits(arguments)
     if arguments.fleet is not None:
         from resilience.cli.fleet import run_fleet_circuits
 
@@ -61,11 +65,19 @@ def run_circuits(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Raise UserError unless there is one of an application and a fleet."""
-    if (arguments.application is None) == (arguments.fleet is None):
-        raise UserError("give a module such as shop.main, or --fleet with the URL of a fleet's server; one of them")
-    if arguments.fleet is None and (arguments.watch or arguments.name):
-        raise UserError("--watch and --name go with --fleet")
+    """Raise UserError unless there is one of an application, a fleet and a service."""
+    given = [each for each in (arguments.application, arguments.fleet, arguments.url) if each is not None]
+    if len(given) != 1:
+        raise UserError(
+            "give a module such as shop.main, --fleet with the URL of a fleet's server, or --url with that of a"
+            " service's admin application; one of them"
+        )
+    if arguments.fleet is None and arguments.name:
+        raise UserError("--name goes with --fleet")
+    if arguments.url is None and (arguments.token or arguments.find):
+        raise UserError("--token and --find go with --url")
+    if arguments.application is not None and arguments.watch:
+        raise UserError("--watch goes with --fleet and --url")
 
 
 def _circuits_of(value: object) -> tuple[list[CircuitBreaker], str]:

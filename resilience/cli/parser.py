@@ -85,9 +85,9 @@ examples:
 
 The application is imported, which runs its modules; nothing of it is called.
 The states are those of this fresh process. For those of a running service,
-let it return resilience.circuits.snapshot() at a health endpoint, or ask the
-store of its fleet:
+ask its admin application, or the store of its fleet:
 
+  resilience circuits --url https://shop.example/resilience --watch
   resilience circuits --fleet redis://cache:6379/0
   resilience circuits --fleet redis://cache:6379/0 --name shop --watch
 
@@ -209,6 +209,9 @@ moment: protected by fallback > retry > circuit breaker > time limit, and
 bare. Both go to a server in a process of its own on the loopback interface;
 nothing leaves the machine.
 
+  resilience demo --web                  the same on the admin page, in turns
+                                         until Ctrl-C: its URL is printed
+
 exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a
 library is missing, 130 Ctrl-C
 """
@@ -264,7 +267,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.commands = commands.choices
 
     demo = _command(commands, "demo", "break a real server; compare protected calls with bare ones", _DEMO_EXAMPLES)
-    demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="duration of the demo (default: 12)")
+    demo.add_argument(
+        "--seconds", type=_number(3, 3600), help="duration of the demo (default: 12; of a round of --web: 60)"
+    )
+    demo.add_argument("--web", action="store_true", help="show it on the admin page in a browser, until Ctrl-C")
+    demo.add_argument("--port", type=_port, default=0, help="with --web: the port of the page (default: a free one)")
     demo.add_argument(
         "--rate", type=_number(1, 1000), default=80.0, help="calls per second of each client (default: 80)"
     )
@@ -289,7 +296,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", nargs="?", help="what to import")
     _add_fleet_options(circuits, required=False)
-    circuits.add_argument("--watch", action="store_true", help="with --fleet: print them every second until Ctrl-C")
+    circuits.add_argument("--url", metavar="URL", help="the admin application of a running service")
+    circuits.add_argument("--token", help="with --url: its token (default: $RESILIENCE_ADMIN_TOKEN)")
+    circuits.add_argument("--find", metavar="TEXT", default="", help="with --url: a part of the name or key")
+    circuits.add_argument("--watch", action="store_true", help="with --fleet or --url: every second until Ctrl-C")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     doctor = _command(commands, "doctor", "find out what an application's clients do by themselves", _DOCTOR_EXAMPLES)
@@ -401,6 +411,12 @@ def _number(least: float, greatest: float) -> Callable[[str], float]:
         return number
 
     return parse
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
 
 
 def _attempts(text: str) -> int:

@@ -101,6 +101,8 @@ class FleetCircuit(CircuitBreakerPolicy):
         "_spare",
         "_view",
         "_view_at",
+        "command",
+        "command_ends",
         "held",
         "id",
     )
@@ -118,6 +120,10 @@ class FleetCircuit(CircuitBreakerPolicy):
         self._view_at: float = 0.0
         #: The name in the store whose mode this circuit has; empty where it has a mode of its own.
         self._mode_from: str = ""
+        #: What an operator has set for all processes, as followed here: who, why, and for how long. None: nothing.
+        self.command: FleetCommanded | None = None
+        #: When that ends, in seconds since 1970; None: when it is released.
+        self.command_ends: float | None = None
         #: The request for a lease in flight, when the next one may go, and a lease that no call has taken yet.
         self._ask: _AskLease | None = None
         self._ask_at: float = -math.inf
@@ -414,14 +420,19 @@ class FleetCircuit(CircuitBreakerPolicy):
                 return  # of its own, or set under another name
             mode = _MODES.get(view.mode, CircuitMode.NORMAL)
             self._mode_from = view.name if view.mode != "normal" else ""
+            command, clock = self._command(view), self._lane.clock()
+            self.command, self.command_ends = None, None
+            if self._mode_from:
+                self.command = command
+            if view.mode_left is not None:
+                self.command_ends = clock.wall() + view.mode_left
             if mode is self.mode:
                 return
-            clock = self._lane.clock()
             transition = self.change_mode(mode, clock)
             if mode is CircuitMode.NORMAL and self.held:
                 transition = self._go(clock) or transition
         if has_listeners():
-            emit(self._command(view))
+            emit(command)
             emit(self.mode_event(self.name))
         self._announce(transition)
 

@@ -216,6 +216,9 @@ class Fleet(ProcessBound):
     def close(self) -> None:
         """Leave the fleet: say so, end the thread, and close the connections. Circuits then decide by themselves."""
         self._lane.close()
+        operator, self._operator = self._operator, None
+        if operator is not None:
+            operator.close()
 
     def _command(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from resilience._callback_errors import refuse_coroutine
@@ -59,6 +59,15 @@ class Keyed(Generic[T]):
         with self._lock:
             found = self._states.copy()
         return list(found.items())
+
+    def pairs(self) -> Iterator[tuple[Hashable, T]]:
+        """Yield the keys and their states as `items` returns them, without a list of so many pairs.
+
+        The collector would look at all of them, several times for 10,000 keys.
+        """
+        with self._lock:
+            keys, states = list(self._states), list(self._states.values())
+        return zip(keys, states, strict=True)
 
     def of(self, key: Hashable) -> T:
         """Return the state of a key, a new one where the key was not seen yet."""

@@ -9,13 +9,10 @@ law is in `_capacity_estimate`; `AdaptiveSlots` have the slots and time the call
 from __future__ import annotations
 
 import functools
-import threading
-import weakref
 from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
 from typing import TypedDict
 
-from resilience._forks import fork_safe
 from resilience._keywords import answers_unknown_keywords
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
@@ -29,6 +26,7 @@ from resilience.classification.classifier import category_of
 from resilience.errors.base import AdaptiveLimitError
 from resilience.policies._adaptive_slots import AdaptiveSlots
 from resilience.policies._capacity_estimate import CapacityEstimate
+from resilience.policies._living import Living
 from resilience.policies._slot_policy import SlotPolicy
 from resilience.policies.base import Steps
 from resilience.profiles import profile_for
@@ -113,8 +111,7 @@ class AdaptiveLimit(SlotPolicy[AdaptiveSlots]):
         super().__init__(
             name, max_queue=max_queue, max_wait=max_wait, key=key, max_keys=max_keys, only=only, exclude=exclude
         )
-        with _limits_lock:
-            _limits.add(self)
+        _limits.add(self)
 
     def _new_slots(self) -> AdaptiveSlots:
         return AdaptiveSlots(CapacityEstimate(self.start, self.least, self.most), self.max_queue, self._report)
@@ -197,14 +194,12 @@ def _says_overload(outcome: Outcome) -> bool | None:
     return None
 
 
-_limits: weakref.WeakSet[AdaptiveLimit] = weakref.WeakSet()
-_limits_lock = fork_safe(threading.RLock())  # a weak set must not change while it is read
+_limits = Living[AdaptiveLimit]()
 
 
 def adaptive_limits() -> list[AdaptiveLimit]:
-    """Return all adaptive limits of this process, for the exporters of metrics."""
-    with _limits_lock:
-        return list(_limits)
+    """Return all adaptive limits of this process, for the exporters of metrics and the admin page."""
+    return _limits.all()
 
 
 adaptive_limit = AdaptiveLimit

@@ -14,9 +14,10 @@ from resilience._keywords import answers_unknown_keywords
 from resilience._runtime.slots import Slots
 from resilience._validation import given_options, parse_count
 from resilience.errors.base import BulkheadFullError
+from resilience.policies._living import Living
 from resilience.policies._slot_policy import SlotPolicy, queue_for
 
-__all__ = ["Bulkhead", "BulkheadSnapshot", "bulkhead"]
+__all__ = ["Bulkhead", "BulkheadSnapshot", "bulkhead", "bulkheads"]
 
 Order: TypeAlias = Literal["adaptive", "oldest", "newest"]
 
@@ -84,6 +85,7 @@ class Bulkhead(SlotPolicy[Slots]):
         super().__init__(
             name, max_queue=max_queue, max_wait=max_wait, key=key, max_keys=max_keys, only=only, exclude=exclude
         )
+        _bulkheads.add(self)
 
     def _new_slots(self) -> Slots:
         max_queue = queue_for(self.limit)
@@ -119,6 +121,14 @@ class Bulkhead(SlotPolicy[Slots]):
         if self.order != "adaptive":
             shown.append(f"order={self.order!r}")
         return self._described(str(self.limit), *shown)
+
+
+_bulkheads = Living[Bulkhead]()
+
+
+def bulkheads() -> list[Bulkhead]:
+    """Return all bulkheads of this process, for the admin page."""
+    return _bulkheads.all()
 
 
 bulkhead = Bulkhead

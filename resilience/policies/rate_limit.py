@@ -28,6 +28,7 @@ from resilience.classification.retry_hints import retry_after_of_result
 from resilience.clock import current_clock
 from resilience.policies._keyed import from_arguments, parse_key, state_of_call
 from resilience.policies._keyed_buckets import KeyedBuckets
+from resilience.policies._living import Living
 from resilience.policies._rate import parse_rate
 from resilience.policies._rate_limiting import Demand, RateLimiting, Reservation, held, reserve, take_at_once, ticket_of
 from resilience.policies._token_bucket import Bucket, Lock
@@ -35,7 +36,15 @@ from resilience.policies._token_bucket import Bucket, Lock
 if TYPE_CHECKING:
     from resilience.policies.limits_library import LimitsRateLimit
 
-__all__ = ["CombinedRateLimit", "RateLimit", "RateLimitSnapshot", "Reservation", "SharesQuotas", "rate_limit"]
+__all__ = [
+    "CombinedRateLimit",
+    "RateLimit",
+    "RateLimitSnapshot",
+    "Reservation",
+    "SharesQuotas",
+    "rate_limit",
+    "rate_limits",
+]
 
 
 def _parse_fleet(fleet: SharesQuotas, key: Callable[..., Hashable] | None) -> SharesQuotas:
@@ -153,6 +162,7 @@ class RateLimit(RateLimiting):
         if key is None and not callable(cost):
             self.fast_path: bool = True
             self.fast_path_limiter: Limiter | None = self._bucket.limiter(self._cost)
+        _rate_limits.add(self)
 
     def _parse_constant(self, cost: float | Callable[..., float] | None) -> float:
         """Return the cost of each call; 1 where a function says it."""
@@ -408,6 +418,14 @@ def _shown(value: object) -> str:
     if isinstance(value, int | float):
         return f"{value:g}"
     return getattr(value, "__qualname__", type(value).__name__)
+
+
+_rate_limits = Living[RateLimit]()
+
+
+def rate_limits() -> list[RateLimit]:
+    """Return all rate limits of this process, for the admin page."""
+    return _rate_limits.all()
 
 
 rate_limit = RateLimit

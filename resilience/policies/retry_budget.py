@@ -12,8 +12,9 @@ import threading
 from resilience._forks import fork_safe
 from resilience._process_bound import ProcessBound
 from resilience._validation import optional, parse_number, require
+from resilience.policies._living import Living
 
-__all__ = ["RetryBudget"]
+__all__ = ["RetryBudget", "retry_budgets"]
 
 
 class RetryBudget(ProcessBound):
@@ -32,7 +33,18 @@ class RetryBudget(ProcessBound):
     budget 'billing': 20 of 20 tokens left
     """
 
-    __slots__ = ("_folded", "_left", "_lock", "_saved", "_saved_at", "name", "passes", "reserve", "tokens")
+    __slots__ = (
+        "__weakref__",
+        "_folded",
+        "_left",
+        "_lock",
+        "_saved",
+        "_saved_at",
+        "name",
+        "passes",
+        "reserve",
+        "tokens",
+    )
 
     def __init__(self, name: str | None = None, *, tokens: float = 500, reserve: float = 1.0) -> None:
         expected = "a number above 0: what retries may cost together before a success has paid"
@@ -48,6 +60,7 @@ class RetryBudget(ProcessBound):
         self._saved = max(1.0, self.reserve)
         self._saved_at = -math.inf  # when `_saved` was right, by the caller's clock; at the beginning, at any time
         self._lock = fork_safe(threading.Lock())
+        _budgets.add(self)
 
     def _instead_of_pickling(self) -> tuple[str, str]:
         return f"the retry budget {self.name!r}", "make it in a module that each process imports"
@@ -123,6 +136,14 @@ class RetryBudget(ProcessBound):
         if self.name is None:
             return f"budget: {left}"
         return f"budget {self.name!r}: {left}"
+
+
+_budgets = Living[RetryBudget]()
+
+
+def retry_budgets() -> list[RetryBudget]:
+    """Return all retry budgets of this process, for the admin page."""
+    return _budgets.all()
 
 
 def _parse_name(parameter: str, name: str) -> str:

@@ -33,11 +33,12 @@ from resilience.classification.classifier import category_of
 from resilience.clock import current_clock
 from resilience.errors.base import ThrottledError
 from resilience.policies._keyed import Keyed, parse_key
+from resilience.policies._living import Living
 from resilience.policies._priority_mix import PriorityMix
 from resilience.policies.base import Policy, Steps
 from resilience.profiles import profile_for
 
-__all__ = ["Throttle", "ThrottleSnapshot", "throttle"]
+__all__ = ["Throttle", "ThrottleSnapshot", "throttle", "throttles"]
 
 _K, _WINDOW = 2.0, 30.0
 _BUCKETS = 10
@@ -208,6 +209,7 @@ class Throttle(Policy):
         self._lock = fork_safe(threading.RLock())
         self._traffic = self._new_traffic()  # without a key all calls count here
         self._keyed = Keyed(self._new_traffic, parse_count("max_keys", max_keys), self._may_evict, self._title)
+        _throttles.add(self)
 
     def _new_traffic(self) -> _Traffic:
         return _Traffic(self.k, self.window)
@@ -321,6 +323,14 @@ class Throttle(Policy):
 def _was_left(watch: AbandonWatch | None) -> bool:
     """Whether the caller has left the thread of the call, which was counted then as a time-out."""
     return watch is not None and not watch.end()
+
+
+_throttles = Living[Throttle]()
+
+
+def throttles() -> list[Throttle]:
+    """Return all throttles of this process, for the admin page."""
+    return _throttles.all()
 
 
 throttle = Throttle

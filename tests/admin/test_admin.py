@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
 
-from resilience import CircuitBreaker, circuit_breaker, retry_on_category, subscribe, track_errors
+from resilience import (
+    CircuitBreaker,
+    CircuitOpenError,
+    RetryBudget,
+    adaptive_limit,
+    bulkhead,
+    circuit_breaker,
+    fallback,
+    rate_limit,
+    retry_on_category,
+    subscribe,
+    throttle,
+    timeout,
+    track_errors,
+)
 from resilience.admin import admin
+from resilience.admin._actions import ACTIONS
 from resilience.config import Policies
 from resilience.events import CircuitSetByHand, Event
+from resilience.fleet import Fleet
 from tests.admin.conftest import TOKEN, Asking
 
 
@@ -85,6 +102,69 @@ def test_it_explains_a_function_of_a_module_that_is_imported(ask: Asking):
     assert (missing.status, missing.body["error"].startswith("no function 'shop.nothing'")) == (404, True)
 
 
+def test_it_lists_bulkheads_limits_and_budgets_with_their_load_and_the_fullest_first(ask: Asking):
+    stock, shelf = bulkhead("admin stock", 2), bulkhead("admin shelf", 2)
+    quota, search, mail = (
+        rate_limit("admin quota", "10/s", burst=2),
+        adaptive_limit("admin search"),
+        throttle("admin mail"),
+    )
+    budget = RetryBudget("admin budget", tokens=20, reserve=0)
+    assert quota.try_acquire()
+    budget.spend(5, now=0.0)
+    with stock:
+        bulkheads = [each for each in ask.get("/bulkheads").body["bulkheads"] if each["name"].startswith("admin s")]
+    assert [(each["name"], each["in_flight"], each["limit"], each["load"]) for each in bulkheads] == [
+        ("admin stock", 1, 2, 0.5),
+        ("admin shelf", 0, 2, 0.0),
+    ]
+    limits = {each["name"]: each for each in ask.get("/limits").body["limits"]}
+    assert "admin" not in limits, "the application's own limit of changes is no limit of the program's"
+    assert [limits[each.name]["kind"] for each in (quota, search, mail)] == ["rate_limit", "adaptive_limit", "throttle"]
+    assert limits["admin quota"]["load"] == pytest.approx(0.5, abs=0.2)
+    (found,) = [each for each in ask.get("/budgets").body["budgets"] if each["name"] == "admin budget"]
+    assert (found["left"], found["tokens"], found["load"]) == (15.0, 20.0, 0.25)
+    assert shelf.limit == 2
+
+
+def test_a_limit_that_nothing_uses_any_more_is_not_listed(ask: Asking):
+    bulkhead("admin passing", 2)
+    gc.collect()
+    assert "admin passing" not in [each["name"] for each in ask.get("/bulkheads").body["bulkheads"]]
+
+
+def test_it_says_which_policy_has_rejected_calls_of_which_function(ask: Asking):
+    breaker = circuit_breaker("admin rejecting")
+    breaker.isolate()
+
+    @breaker
+    def rejected() -> None: ...
+
+    for _ in range(3):
+        with pytest.raises(CircuitOpenError):
+            rejected()
+    found = ask.get("/rejections").body["rejections"][0]
+    assert (found["kind"], found["policy"], found["number"], found["shadow"]) == (
+        "circuit_breaker",
+        "admin rejecting",
+        3,
+        0,
+    )
+    assert found["target"].endswith("rejected")
+
+
+def test_a_flood_of_other_events_does_not_push_out_the_transition_that_led_to_it(ask: Asking):
+    breaker = circuit_breaker("admin flood", failure_threshold=1)
+    failing(breaker, 1)
+    for _ in range(600):
+        with pytest.raises(CircuitOpenError):
+            breaker.call(len, "")
+    events = ask.get("/events").body["events"]
+    assert [each["event"] for each in events if each.get("circuit") == "admin flood"].count("call.rejected") <= 500
+    assert "circuit.opened" in [each["event"] for each in events if each.get("circuit") == "admin flood"]
+    assert [each["number"] for each in events] == sorted(each["number"] for each in events)
+
+
 def test_readiness_lists_circuits_that_are_open_and_is_never_unhealthy_for_them(ask: Asking):
     failing(circuit_breaker("admin health", failure_threshold=1), 1)
     answer = ask.get("/health")
@@ -103,11 +183,62 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script_but_its_own(as
     assert "unsafe" not in policy
 
 
-def test_no_message_argument_or_token_is_in_any_answer(ask: Asking):
-    failing(circuit_breaker("admin canary", failure_threshold=1), 1)
-    ask.post("/circuits/admin canary/isolate")
-    texts = [str(ask.get(path).body) for path in ("/", "/circuits", "/events", "/calls", "/health", "/configuration")]
-    assert not any(secret in text for text in texts for secret in ("4111111111111111", TOKEN))
+CANARY = "canary-4111111111111111"
+READ = (
+    "circuits",
+    "bulkheads",
+    "limits",
+    "budgets",
+    "calls",
+    "rejections",
+    "fleet",
+    "events",
+    "health",
+    "configuration",
+)
+
+
+class CanaryError(ConnectionError):
+    """An error whose every attribute is a secret."""
+
+    def __init__(self) -> None:
+        super().__init__(CANARY)
+        self.password = CANARY
+        self.add_note(CANARY)
+
+    __repr__ = lambda self: f"CanaryError({CANARY!r})"
+
+
+@track_errors()
+@fallback(default=CANARY)
+@retry_on_category(attempts=2, base_delay=0.0, jitter="none", budget=RetryBudget("admin canary"))
+@circuit_breaker("admin canary", failure_threshold=1)
+@bulkhead("admin canary", 2)
+@rate_limit("admin canary", "1000/s")
+@throttle("admin canary")
+@timeout(5)
+def charge(card: str, *, secret: str = CANARY) -> str:
+    raise CanaryError
+
+
+def test_no_argument_default_result_message_or_token_is_in_any_answer():
+    policies = Policies.load({"policies": {"shop": {"retry": 2}}}, environment={})
+    application = admin(token=TOKEN, policies=policies, fleet=Fleet("memory://", name="admin canary"))
+    ask = Asking(application)
+    for _ in range(3):
+        assert charge(CANARY, secret=CANARY) == CANARY
+    posted = [
+        ask.post("/circuits/admin canary/isolate"),
+        ask.post("/circuits/admin canary/isolate", None, authorization=f"Bearer {CANARY}"),
+        ask.post("/circuits/admin canary/explode", {"by": "ada"}),
+        ask.post("/configuration", {"policy": "shop", "option": "retry", "value": {}, "by": "ada", "why": "x"}),
+    ]
+    read = [ask.get(path) for path in ("/", *(f"/{path}" for path in READ), f"/explain?target={__name__}.charge")]
+    assert {answer.status for answer in read} == {200}
+    assert read[-1].body["policies"]
+    texts = [f"{answer.body} {answer.headers}" for answer in (*posted, *read)]
+    assert [text for text in texts if CANARY in text or TOKEN in text] == []
+    application.close()
 
 
 @pytest.mark.parametrize(
@@ -150,13 +281,13 @@ def test_a_circuit_is_set_for_a_time_and_shows_by_whom_and_why(ask: Asking):
 
 
 def test_what_was_set_for_a_time_is_taken_back_unless_another_has_acted_since(ask: Asking):
-    holds = ask.application._service.holds
+    holds = ask.application._service.hands
     breaker = circuit_breaker("admin expires")
     first = holds.act("admin expires", None, "isolate", 600, "ada", "first")
     second = holds.act("admin expires", None, "shadow", 600, "bob", "second")
-    holds._expire("admin expires", breaker, first)
+    holds._expire(("admin expires", None), breaker, first)
     assert breaker.mode.value == "shadow"
-    holds._expire("admin expires", breaker, second)
+    holds._expire(("admin expires", None), breaker, second)
     assert breaker.mode.value == "normal"
 
 
@@ -213,6 +344,15 @@ def test_a_change_needs_the_token_and_comes_from_no_other_site(ask: Asking, head
     breaker = circuit_breaker("admin guarded")
     assert ask.post("/circuits/admin guarded/isolate", None, **headers).status == status
     assert breaker.mode.value == "normal"
+
+
+@pytest.mark.parametrize(
+    "path", ["configuration", "nothing", *(f"circuits/x/{action}" for action in (*ACTIONS, "release"))]
+)
+def test_every_change_without_the_token_is_401_and_from_another_site_403(ask: Asking, path: str):
+    assert ask.post(f"/{path}", authorization="").status == 401
+    assert ask.post(f"/{path}", origin="https://evil.example").status == 403
+    assert ask.post(f"/{path}", sec_fetch_site="same-site").status == 403
 
 
 def test_a_page_of_the_same_origin_may_change(ask: Asking):

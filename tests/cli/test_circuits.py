@@ -140,7 +140,7 @@ def test_in_a_pipe_it_is_a_plain_table(shop):
     assert cells[5][:3] == ["stock", "(each instance)", "closed"]
     assert "billing  failure_threshold=2, reset_timeout=30" in lines
     assert "a running service has its own" in lines[-2]
-    assert lines[-1].endswith("return resilience.circuits.snapshot() at a health endpoint.")
+    assert lines[-1].endswith("mount resilience.admin.admin() in the service, and give its --url.")
 
 
 @pytest.mark.parametrize(

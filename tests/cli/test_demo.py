@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from resilience.cli import main
 from resilience.cli.demo.phases import PHASES
 from tests.cli.conftest import HEEDING_CTRL_C, Run, in_own_process
 
@@ -146,3 +148,38 @@ def test_ctrl_c_ends_it_and_its_server(backend):
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert not is_alive(servers[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the server's process in /proc")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_page_of_web_shows_the_demo_until_ctrl_c(backend):
+    command = [sys.executable, "-c", HEEDING_CTRL_C, "demo", "--web", "--seconds", "3", "--backend", backend]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    url, token = (process.stdout.readline().split()[1] for _ in range(2))
+    assert url.startswith("http://127.0.0.1:")
+    assert len(token) >= 12
+    lines = iter(process.stdout.readline, "")
+    for _ in range(2):  # it goes on in turns
+        assert any("process killed" in line for line in lines)
+    with urllib.request.urlopen(f"{url}circuits", timeout=30) as answer:
+        assert [each["name"] for each in json.load(answer)["circuits"]] == ["demo server"]
+    with urllib.request.urlopen(f"{url}explain?target=resilience.cli.demo.clients.protected", timeout=30) as answer:
+        assert "circuit_breaker('demo server'" in json.load(answer)["text"]
+    servers = children_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert not any(map(is_alive, servers))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--web", "--json"), "--json does not go with --web"),
+        (("--port", "8000"), "--port goes with --web"),
+        (("--web", "--port", "x"), "is not a port"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(arguments, problem, capsys):
+    assert main(["demo", *arguments]) == 2
+    assert problem in capsys.readouterr().err

@@ -71,7 +71,8 @@ def test_it_isolates_and_releases(resilience, url: str):
     [
         (("circuits",), 2, "give a module"),
         (("circuits", "shop.main", "--fleet", "redis://cache"), 2, "one of them"),
-        (("circuits", "shop.main", "--watch"), 2, "go with --fleet"),
+        (("circuits", "shop.main", "--watch"), 2, "goes with --fleet"),
+        (("circuits", "shop.main", "--name", "shop"), 2, "goes with --fleet"),
         (("circuits", "--fleet", "http://cache", "--name", "shop"), 2, "give a redis.Redis"),
         (("circuits", "--fleet", "redis://127.0.0.1:1/0", "--name", "shop"), 1, "cannot be asked: ConnectionError"),
         (("circuits", "--fleet", "redis://127.0.0.1:1/0"), 1, "cannot be asked: ConnectionError"),

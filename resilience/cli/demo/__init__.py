@@ -1,7 +1,8 @@
 """`resilience demo`: a real server that fails in six ways, called with policies and without.
 
 `load` makes the calls and drives the server, `stats` counts, `text`, `table` and `document` show the result. The
-server is a real process (`server`, started by `server_process`), so that killing it breaks real connections.
+server is a real process (`server`, started by `server_process`), so that killing it breaks real connections. `web`
+shows the admin page over the same load.
 """
 
 from __future__ import annotations
@@ -30,14 +31,23 @@ if TYPE_CHECKING:
 __all__ = ["run_demo"]
 
 _REFRESH = 0.15
+_SECONDS, _WEB_SECONDS = 12.0, 60.0  # of a page each fault should be seen
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
     """Run all phases, show the progress, print the summary or the document."""
-    require_libraries("httpx", "rich", *libraries_of(arguments.backend))
+    drawn_by = () if arguments.web else ("rich",)
+    require_libraries("httpx", *drawn_by, *libraries_of(arguments.backend))
     if os.name != "posix":  # the server inherits a descriptor and is killed by SIGKILL
         raise UserError("the demo needs a POSIX system, such as Linux or macOS", ExitCode.FAILED)
-    settings = Settings(arguments.seconds, arguments.rate, arguments.seed, arguments.backend)
+    seconds = arguments.seconds or (_WEB_SECONDS if arguments.web else _SECONDS)
+    settings = Settings(seconds, arguments.rate, arguments.seed, arguments.backend)
+    if arguments.web:
+        from resilience.cli.demo.web import run_web
+
+        return run_web(arguments, settings)
+    if arguments.port:
+        raise UserError("--port goes with --web")
     # With --json the table is shown on stderr.
     screen = {True: sys.stderr, False: sys.stdout}[arguments.json]
     show: Callable[[DemoStats, ServerProcess], Awaitable[None]] = _show_lines

@@ -7,7 +7,7 @@ nothing but the decorators.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from resilience._listeners import subscribe
@@ -30,10 +30,13 @@ _MAX_LAG = 0.5
 """Seconds. After a longer pause of the machine the missed calls are not made up for."""
 
 
-async def run_load(stats: DemoStats, server: ServerProcess, on_phase: Callable[[], object]) -> None:
+async def run_load(
+    stats: DemoStats, server: ServerProcess, on_phase: Callable[[], object], rounds: Iterable[object] = (None,)
+) -> None:
     """Start the server, take it through its phases under the load of both clients, and wait for the last calls.
 
-    *on_phase* is called at the beginning of every phase and at the end.
+    *on_phase* is called at the beginning of every phase and at the end. The phases follow each other once in each of
+    the *rounds*.
     """
     import anyio
 
@@ -44,7 +47,8 @@ async def run_load(stats: DemoStats, server: ServerProcess, on_phase: Callable[[
         with subscribe(stats.on_event):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_schedule_calls, stats, calls, over)
-                await _run_phases(stats, server, on_phase)
+                for _ in rounds:
+                    await _run_phases(stats, server, on_phase)
                 over.set()
     stats.end()
     on_phase()
