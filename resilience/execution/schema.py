@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import cast
 
 from resilience.errors._json_safe import Json
-from resilience.report.schema import DIALECT, Schema, report_schema
+from resilience.report.schema import DIALECT, report_schema
 
 __all__ = ["execution_schema"]
+
+Schema = dict[str, Json]
 
 _TEXT: Schema = {"type": "string"}
 _RESULT: Schema = {

@@ -39,12 +39,17 @@ def alternative_hints(exc: BaseException, calls: Sequence[Call], own: Call) -> d
         return {}
     words, keywords = _words(own)
     for word in words:
-        if word in message and (word not in keywords or re.search(rf"['\"`]{re.escape(word)}['\"`]", message)):
+        if word in message and _is_refused(word, message):
             others = keywords - {word} | _parameters(calls[-_CALLS:])
             near = _near(word, list(_containers(calls[-_CALLS:], own, with_classes=word in keywords)), others)
             if near:
                 return {"refused": word, "alternatives": [*near]}
     return {}
+
+
+def _is_refused(word: str, message: str) -> bool:
+    """Whether a message is about a word: it quotes it, or ends with it, as in ``Unknown solver nelder``."""
+    return re.search(rf"['\"`]{re.escape(word)}['\"`]|(?<![\w.]){re.escape(word)}[.!]?$", message) is not None
 
 
 def _words(own: Call) -> tuple[list[str], set[str]]:

@@ -10,7 +10,7 @@ from resilience.categories import ErrorCategory
 from resilience.errors._json_safe import Json
 from resilience.report._level_fields import detail_keys
 
-__all__ = ["DIALECT", "Schema", "report_schema"]
+__all__ = ["DIALECT", "report_schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
