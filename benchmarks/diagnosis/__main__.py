@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["MPLBACKEND"] = "Agg"
     chosen = [
         each
-        for each in programs()
+        for each in programs("holdout" if options.hold_out else "programs")
         if each.runs_here and (not options.standard or each.is_standard) and options.program in each.name
     ]
     results = judging.judge(chosen, options.tool)
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diagnosis", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--standard", action="store_true", help="only programs that need no third-party library")
+    parser.add_argument("--hold-out", action="store_true", help="the programs that no rule was written from")
     parser.add_argument("--program", default="", metavar="NAME", help="show the programs whose names have this in it")
     parser.add_argument("--text", action="store_true", help="with --program: show each text, too")
     parser.add_argument("--tool", action="append", metavar="NAME", help="only this tool; may be repeated")

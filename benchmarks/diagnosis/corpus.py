@@ -1,9 +1,10 @@
 """Corpus of faulty programs: what people get wrong, each with its correction and the rules of its verdict.
 
-The files in ``programs`` hold them as text. A program begins with ``=== name``. A line ``---`` ends it, followed by
-corrections of lines: ``3: code`` replaces line 3, keeping its indentation unless the code brings its own (after a bar,
-none), ``+3: code`` stands before it. Then come regular expressions, for what a text must say: ``fix`` where the new
-words of the corrected lines would not do, ``evidence``, and ``away``, which no text may say.
+The files in ``programs`` hold them as text, those in ``holdout`` the programs that no rule was written from. A program
+begins with ``=== name``. A line ``---`` ends it, followed by corrections of lines: ``3: code`` replaces line 3, keeping
+its indentation unless the code brings its own (after a bar, none), ``+3: code`` stands before it. Then come regular
+expressions, for what a text must say: ``fix`` where the new words of the corrected lines would not do, ``evidence``,
+and ``away``, which no text may say.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 __all__ = ["Program", "programs"]
 
-_DIRECTORY = Path(__file__).with_name("programs")
+_HERE = Path(__file__).parent
 _CHANGE = re.compile(r"(?P<before>\+)?(?P<line>\d+): ?(?P<code>.*)")
 _RULE = re.compile(r"(?P<kind>fix|evidence|away): (?P<pattern>.*)")
 _WORD = re.compile(r"[A-Za-z_]\w*|%\w(?:\W%\w)*")
@@ -53,9 +54,9 @@ class Program:
 
 
 @functools.cache
-def programs() -> tuple[Program, ...]:
-    """Return the corpus."""
-    found = [each for path in sorted(_DIRECTORY.glob("*.txt")) for each in _of_file(path)]
+def programs(part: str = "programs") -> tuple[Program, ...]:
+    """Return the corpus, or with ``"holdout"`` the programs that are held out."""
+    found = [each for path in sorted((_HERE / part).glob("*.txt")) for each in _of_file(path)]
     names = [each.name for each in found]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:

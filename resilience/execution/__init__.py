@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resilience.execution.history import Advice, CommonError, ErrorHistory, HistoryEntry
     from resilience.execution.local import SubprocessExecutor
     from resilience.execution.request import ExecutionRequest
+    from resilience.execution.schema import execution_schema
     from resilience.execution.security import SecurityLevel, SecurityPolicy
     from resilience.execution.session import ExecutionSession
     from resilience.execution.source_decoding import source_of
@@ -55,6 +56,7 @@ __all__ = [
     "StreamEvent",
     "SubprocessExecutor",
     "Validation",
+    "execution_schema",
     "run_generated",
     "run_generated_sync",
     "source_of",
@@ -86,6 +88,7 @@ _LAZY = {
     "StreamEvent": "events",
     "SubprocessExecutor": "local",
     "Validation": "validation",
+    "execution_schema": "schema",
     "run_generated": "generation",
     "run_generated_sync": "generation",
     "source_of": "source_decoding",

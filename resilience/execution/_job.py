@@ -260,6 +260,7 @@ class Job:
             builder.execution_id = worker.execution_id
             builder.recorder = worker.read_recorder
             builder.python = worker.python_version
+            builder.threads = worker.threads
         if session is not None:
             builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
             builder.artifacts, builder.notes = session.collector.artifacts, session.collector.notes

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from resilience.execution.security import SecurityPolicy
 
-__all__ = ["DEFAULT_LIMIT", "LIBRARY_LIMIT", "default_limit", "needed_memory", "thread_settings"]
+__all__ = ["DEFAULT_LIMIT", "LIBRARY_LIMIT", "blas_threads", "default_limit", "needed_memory", "thread_settings"]
 
 DEFAULT_LIMIT = "100MB"
 """Default memory limit where the policy allows only the standard library."""
@@ -41,6 +41,23 @@ _THREAD_VARIABLES = (
 )
 
 
+_BLAS_VARIABLES = _THREAD_VARIABLES[:3]
+_MEGABYTES_OF_THREAD = 64
+"""Address space that OpenBLAS sets aside for each thread after the first, rounded up: 41 MB were measured."""
+_USING_BLAS = frozenset({"numpy", "pandas", "scipy", "sklearn", "matplotlib", "seaborn", "statsmodels", "xarray"})
+_MAX_THREADS = 1024
+
+
+def blas_threads(environment: Mapping[str, str]) -> int:
+    """Return how many threads a program with this *environment* has its linear algebra start.
+
+    >>> blas_threads({"OPENBLAS_NUM_THREADS": "64"}), blas_threads({"OMP_NUM_THREADS": "all"}), blas_threads({})
+    (64, 1, 1)
+    """
+    given = (environment.get(name, "") for name in _BLAS_VARIABLES)
+    return min(max((int(each) for each in given if each.isdecimal()), default=1), _MAX_THREADS)
+
+
 def thread_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that give each library one thread, unless *environment* sets them.
 
@@ -64,9 +81,13 @@ def default_limit(policy: SecurityPolicy) -> str:
     return DEFAULT_LIMIT if only_standard else LIBRARY_LIMIT
 
 
-def needed_memory(code: str) -> tuple[list[str], int]:
+def needed_memory(code: str, threads: int = 1) -> tuple[list[str], int]:
     r"""Return the libraries that *code* imports and whose needs are known, and the bytes that suffice for them.
 
+    *threads* are those of linear algebra, of which each takes address space.
+
+    >>> needed_memory("import numpy", threads=64)[1] >> 20
+    4288
     >>> needed_memory("import numpy as np, json\nfrom pandas import DataFrame")
     (['numpy', 'pandas'], 536870912)
     >>> needed_memory("import json")
@@ -77,4 +98,7 @@ def needed_memory(code: str) -> tuple[list[str], int]:
         modules += found[1].split() if found[1] else found[2].split(",")
     tops = [each.split()[0].partition(".")[0] for each in modules if each.strip()]
     libraries = [each for each in dict.fromkeys(tops) if each in _LIBRARY_MEGABYTES]
-    return libraries, max((_LIBRARY_MEGABYTES[each] for each in libraries), default=0) << 20
+    megabytes = max((_LIBRARY_MEGABYTES[each] for each in libraries), default=0)
+    if not _USING_BLAS.isdisjoint(libraries):
+        megabytes += (threads - 1) * _MEGABYTES_OF_THREAD
+    return libraries, megabytes << 20

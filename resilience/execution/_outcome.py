@@ -88,6 +88,8 @@ class ReportBuilder:
     artifacts: Sequence[Artifact] = ()
     notes: Sequence[str] = ()
     """Notes on artifacts that are missing or not whole."""
+    threads: int = 1
+    """Threads that the environment of the program gives to linear algebra."""
     memory_is_limited: bool = False
     """Whether the system enforces the memory limit."""
 
@@ -240,12 +242,13 @@ class ReportBuilder:
         if not libraries:
             return message
         verb = "takes" if len(libraries) == 1 else "take"
-        return f"{message}: {' and '.join(libraries)} {verb} at least {format_size(size)}"
+        threads = f" with {self.threads} threads" if self.threads > 1 else ""
+        return f"{message}: {' and '.join(libraries)} {verb} at least {format_size(size)}{threads}"
 
     @functools.cached_property
     def _library_needs(self) -> tuple[list[str], int]:
         """Libraries of the program that need more than the limit, and the bytes they need; none if it suffices."""
-        libraries, size = needed_memory(self.code)
+        libraries, size = needed_memory(self.code, self.threads)
         return (libraries, size) if size > self.request.memory_bytes else ([], 0)
 
     def _exceeded_memory(self, peak: int | None) -> bool:
@@ -266,6 +269,8 @@ class ReportBuilder:
             if libraries:
                 specifics["memory_needed"] = format_size(size)
                 specifics["libraries"] = [*libraries]
+                if self.threads > 1:
+                    specifics["threads"] = self.threads
             return specifics
         if category is ErrorCategory.SECURITY:
             return {"security_level": self.policy.level.value, "available_modules": list(self.policy.available_modules)}

@@ -26,7 +26,7 @@ from pathlib import Path
 from resilience.clock import SYSTEM
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.execution._framing import MALFORMED, FrameReader, Message, require_str
-from resilience.execution._library_memory import thread_settings
+from resilience.execution._library_memory import blas_threads, thread_settings
 from resilience.execution._orphans import kill_orphans
 from resilience.execution._worker.framing import encode_frame
 from resilience.execution._worker.messages import Policy, Prepare, Start
@@ -136,6 +136,11 @@ class WorkerProcess:
         name, _, value = self.env_marker.partition("=")
         own = {"HOME": self.directory, "TMPDIR": self.directory, "MPLBACKEND": "agg"}
         return {**thread_settings(os.environ), **found, **own, **self._interpreter.environment, name: value}
+
+    @property
+    def threads(self) -> int:
+        """Threads that the program's environment gives to linear algebra."""
+        return blas_threads(self._environment())
 
     def prepare(self, policy: Policy) -> None:
         """Send the policy of the likely next request: the worker sets it up, and imports modules, while it is idle."""

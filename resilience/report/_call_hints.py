@@ -33,6 +33,8 @@ _MAX_PARAMETERS = 80
 _MAX_STATEMENT = 40
 _KEYWORD = re.compile(r"keyword|argument", re.IGNORECASE)
 _STEPS = 50_000
+# The signature that the documentation of a function of C begins with.
+_DOCUMENTED = re.compile(r"(?:^|\n)(?P<name>\w+)\((?P<parameters>[^()]*=[^()]*)\)")
 
 
 def own_call(calls: Sequence[Call]) -> Call | None:
@@ -75,9 +77,15 @@ def _owners(message: str, calls: Sequence[Call]) -> Iterator[tuple[str, object]]
 
 
 def _settable(owner: object) -> list[Json]:
-    """Return the properties that an object has a `set_...` method for, as those of matplotlib have."""
+    """Return the properties that an object has a `set_...` method for, as those of matplotlib have.
+
+    Its constructor's own parameters come first: ``figsize`` of a Figure, which is no property.
+    """
     names = {name for kind in mro_of(class_of(owner)) for name in vars(kind)}
-    return [name.removeprefix("set_") for name in sorted(names) if name.startswith("set_")]
+    code = getattr(class_attribute(class_of(owner), "__init__"), "__code__", None)
+    made = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
+    found = [*made, *(name.removeprefix("set_") for name in sorted(names) if name.startswith("set_"))]
+    return list(dict.fromkeys(found))
 
 
 def _callee(call: Call | None) -> object:
@@ -125,7 +133,7 @@ def _parameters(callee: object) -> dict[str, Json] | None:
     try:
         signature = with_step_limit(lambda: inspect.signature(function), _STEPS)
     except Exception:  # builtin functions of C have none
-        return None
+        return _documented(function)
     named = [
         each
         for each in list(signature.parameters.values())[:_MAX_PARAMETERS]
@@ -137,6 +145,18 @@ def _parameters(callee: object) -> dict[str, Json] | None:
         "parameters": [each.name for each in named],
         "required": [each.name for each in named if each.default is each.empty],
     }
+
+
+def _documented(callee: Any) -> dict[str, Json] | None:
+    """Return the parameters that the documentation of a class begins with: ``timedelta(days=0, seconds=0, ...)``."""
+    if not issubclass(class_of(callee), type):
+        return None
+    text = class_attribute(callee, "__doc__")
+    found = _DOCUMENTED.search(text[:500]) if type(text) is str else None
+    if found is None or found["name"] != name_of(callee):
+        return None
+    names = re.findall(r"(\w+)=", found["parameters"])
+    return {"parameters": [*names], "required": []}
 
 
 def object_hints(calls: Sequence[Call]) -> dict[str, Json]:

@@ -41,7 +41,7 @@ UNKNOWN = object()
 
 def hints_of(exc: BaseException, calls: Sequence[Call], safe_repr: SafeRepr) -> dict[str, Json]:
     """Return the hints of an exception with *calls*, the innermost last: see `Captured`."""
-    from resilience.report._call_hints import object_hints, signature_hints
+    from resilience.report._call_hints import object_hints, own_call, signature_hints
 
     call = calls[-1] if calls else None
     found: dict[str, Json] = {}
@@ -55,7 +55,13 @@ def hints_of(exc: BaseException, calls: Sequence[Call], safe_repr: SafeRepr) -> 
         found = _subscript_hints(exc, call, safe_repr)
     elif is_instance(exc, FileNotFoundError):
         found = _file_hints(exc)
-    return {**found, **signature_hints(exc, calls), **object_hints(calls)}
+    found = {**found, **signature_hints(exc, calls), **object_hints(calls)}
+    own = own_call(calls)
+    if own is None or own is calls[-1]:
+        return found
+    from resilience.report._alternatives import alternative_hints
+
+    return {**found, **alternative_hints(exc, calls, own)}
 
 
 def _names(names: Iterable[object]) -> list[Json]:
@@ -106,7 +112,10 @@ def _hints_of_attribute(name: str, owner: Any) -> dict[str, Json]:
         called = f"class {name_of(owner)}"
     else:
         called = name_of(class_of(owner))
-    return {"name": name, "owner": called, "library": _library_of(owner), "names": _names(_attributes_of(owner))}
+    names = list(_attributes_of(owner))
+    if len(names) > _MAX_NAMES:  # the near ones are not to be cut off
+        names = [*_similar(name, names), *names]
+    return {"name": name, "owner": called, "library": _library_of(owner), "names": _names(names)}
 
 
 def _library_of(owner: Any) -> str:
@@ -225,10 +234,34 @@ def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: S
             return {}
         mapping: Any = dict
         keys: list[Any] = list(mapping.keys(of))[:_MAX_KEYS]
-        return {"key": safe_repr.render(exc.args[0]), "keys": [safe_repr.render(each) for each in keys]}
+        found: dict[str, Json] = {"key": safe_repr.render(exc.args[0])}
+        nested = _path_to(of, exc.args[0])
+        if nested:
+            found["nested"] = [*nested]
+        return {**found, "keys": [safe_repr.render(each) for each in keys]}
     if kind not in (list, tuple, str):
         return {}
     return {"index": key if type(key) is int else None, "length": len(of)}
+
+
+def _path_to(mapping: Any, key: object, depth: int = 3) -> list[str]:
+    """Return the keys that lead from a dict to the dict below it that has *key*."""
+    plain: Any = dict
+    if type(key) is not str or depth == 0:
+        return []
+    below: list[tuple[str, Any]] = [
+        (name, value)
+        for name, value in islice(plain.items(mapping), _MAX_KEYS)
+        if type(name) is str and type(value) is dict
+    ]
+    for name, value in below:
+        if key in value:
+            return [name]
+    for name, value in below:
+        path = _path_to(value, key, depth - 1)
+        if path:
+            return [name, *path]
+    return []
 
 
 def _failed_subscript(call: Call) -> tuple[Any, Any] | None:

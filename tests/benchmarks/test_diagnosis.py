@@ -24,6 +24,13 @@ def test_the_corpus_is_large_and_a_good_half_of_it_uses_libraries():
     assert len([each for each in programs() if not each.is_standard]) >= 70
 
 
+def test_programs_that_are_held_out_are_others_than_those_of_the_corpus():
+    held, known = programs("holdout"), programs()
+    assert len(held) >= 60
+    assert not {each.name for each in held} & {each.name for each in known}
+    assert not {each.code for each in held} & {each.code for each in known}
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_reports_of_the_standard_part_keep_the_targets(standard: list[judging.Result]):
     assert judging.missed(judging.document(standard)) == []
@@ -44,6 +51,16 @@ def test_reports_of_all_that_is_installed_keep_the_targets():
     found = judging.document(judging.judge(chosen, ["resilience", "traceback"]))
     assert judging.missed(found) == []
     assert "| resilience |" in page.markdown(found)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_no_report_of_a_program_that_is_held_out_leads_away():
+    pytest.importorskip("pandas")
+    os.environ["MPLBACKEND"] = "Agg"
+    chosen = [each for each in programs("holdout") if each.runs_here]
+    results = judging.judge(chosen, ["resilience"])
+    assert [each.program.name for each in results if each.verdicts["resilience"] == "away"] == []
 
 
 def program(**given: object) -> Program:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -221,6 +223,69 @@ def test_a_libraries_threads_are_one_unless_this_process_says_otherwise(monkeypa
         )
         report = run(executor, code, security_level="permissive")
     assert report.execution_result.return_value == ["1", "3", "1"]
+
+
+PROCESSORS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+long sysconf(int name) {
+    static long (*real)(int);
+    if (!real) real = dlsym(RTLD_NEXT, "sysconf");
+    return name == _SC_NPROCESSORS_ONLN || name == _SC_NPROCESSORS_CONF ? 64 : real(name);
+}
+int get_nprocs(void) { return 64; }
+int get_nprocs_conf(void) { return 64; }
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set) {
+    memset(set, 0, size);
+    for (int i = 0; i < 64; i++) CPU_SET_S(i, size, set);
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def processors(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A library that has every program believe that the machine has 64 processors: by what OpenBLAS and Python ask."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("there is no compiler of C")
+    directory = tmp_path_factory.mktemp("processors")
+    (directory / "processors.c").write_text(PROCESSORS)
+    library = str(directory / "processors.so")
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", library, str(directory / "processors.c"), "-ldl"], check=True, timeout=60
+    )
+    return library
+
+
+USE = """
+import os
+import numpy
+a = numpy.ones((300, 300))
+(os.cpu_count(), float((a @ a)[0, 0]))"""
+
+
+def test_numeric_libraries_work_at_the_defaults_on_64_processors(processors):
+    with SubprocessExecutor(spares=0, environment={"LD_PRELOAD": processors}) as executor:
+        report = run(executor, USE, security_level="permissive", memory_limit="256MB")
+    assert report.execution_result.return_value == [64, 300.0], report.error
+
+
+def test_threads_that_do_not_fit_into_the_limit_are_named_with_the_size_that_suffices(processors):
+    environment = {"LD_PRELOAD": processors, "OPENBLAS_NUM_THREADS": "64"}
+    with SubprocessExecutor(spares=0, environment=environment) as executor:
+        report = run(executor, USE, security_level="permissive")
+        assert report.category is ErrorCategory.MEMORY
+        assert (
+            report.error.error_message == "Memory limit of 1024MB exceeded: numpy takes at least 4288MB with 64 threads"
+        )
+        assert "OPENBLAS_NUM_THREADS" in report.error.suggestions[0]
+        enough = run(executor, USE, security_level="permissive", memory_limit="4288MB")
+    assert enough.success, enough.error
 
 
 SAID = {

@@ -43,6 +43,7 @@ _MAX_DEPTH = 10
 _DIAGNOSERS = {
     "SyntaxError": ("syntax", "syntax_error"),
     "UnboundLocalError": ("names", "unbound_local"),
+    "UndefinedVariableError": ("names", "undefined_in_query"),
     "NameError": ("names", "name_error"),
     "AttributeError": ("attributes", "attribute_error"),
     "TypeError": ("type_errors", "type_error"),

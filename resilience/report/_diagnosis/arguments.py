@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 
-from resilience.report._diagnosis.context import FailureContext, known_facts
+from resilience.report._diagnosis.context import FailureContext, as_texts, known_facts
 from resilience.report._diagnosis.line_edits import rename_in_line
 from resilience.report._diagnosis.rules import diagnose_by_rules, rule
 from resilience.report._diagnosis.text import clear_match, join_words, near_matches
@@ -143,7 +143,8 @@ def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     hinted = re.search(r"Did you mean '(\w+)'", context.message)
     meant = hinted[1] if hinted else clear_match(name, parameters)
     near = near_matches(name, parameters)
-    tips = [f"Remove {name}=... from the call: {_bare(function)}() has no such parameter."]
+    of_library = as_texts(context.hints.get("parameters"))
+    tips = [] if of_library else [f"Remove {name}=... from the call: {_bare(function)}() has no such parameter."]
     if meant:
         tips.insert(0, f"Write {meant}= instead of {name}=.")
     elif near:

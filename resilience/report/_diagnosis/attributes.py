@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 
 from resilience.report._diagnosis.ast_utils import code_of
 from resilience.report._diagnosis.context import FailureContext
-from resilience.report._diagnosis.line_edits import rename_in_line, replace_line
-from resilience.report._diagnosis.other_languages import METHODS, MODULE_ATTRIBUTES
+from resilience.report._diagnosis.line_edits import rename_in_line, rename_text, replace_line
+from resilience.report._diagnosis.other_languages import METHODS, MODULE_ATTRIBUTES, SYNONYMS
 from resilience.report._diagnosis.rules import diagnose_by_rules, rule
 from resilience.report._diagnosis.text import clear_match, join_words, near_matches, single_line, with_article
 from resilience.report._diagnosis.variable_origins import origin_of, reason_for_none, variable_factors
@@ -24,11 +25,27 @@ _OBJECT = re.compile(r"'([^']+)' object has no attribute '([^']+)'")
 _MODULE = re.compile(r"module '([^']+)' has no attribute '([^']+)'")
 _TYPE = re.compile(r"type object '([^']+)' has no attribute '([^']+)'")
 _FUNCTIONS = ("function", "method", "builtin_function_or_method", "method_descriptor", "staticmethod")
+_OLD_OF_PYDANTIC = frozenset(
+    {
+        "dict",
+        "json",
+        "copy",
+        "construct",
+        "parse_obj",
+        "parse_raw",
+        "parse_file",
+        "from_orm",
+        "schema",
+        "schema_json",
+        "validate",
+        "update_forward_refs",
+    }
+)
 # What cannot be set, by what Python says: cause, advice.
 _CANNOT_SET = (
     rule(
         r"property '?(?P<name>\w+)'? of '(?P<owner>[\w.]+)' object has no (?:setter|deleter)"
-        r"|can't (?:set|delete) attribute",
+        r"|can't (?:set|delete) attribute '(?P<other>\w+)'",
         "the property <name> can be read only",
         "Set what the property is computed from, or add a setter with @<name>.setter.",
     ),
@@ -109,10 +126,11 @@ def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
         tips.append(f"Look whether a file of yours is called {module.partition('.')[0]}.py: it hides the real module.")
     elif "consider renaming" in context.message:
         tips.append(f"Rename your file {module}.py: it is imported in place of the library of the same name.")
-    near = near_matches(name, context.names)
+    synonym = _synonym(name, context.names)
+    near = [synonym] if synonym else near_matches(name, context.names)
     if near and not known:
         tips.append(f"Did you mean {join_words([f'{module}.{each}' for each in near], last='or')}?")
-        meant = clear_match(name, context.names)
+        meant = synonym or clear_match(name, context.names) or (near[0] if len(near) == 1 and name in near[0] else None)
         if meant is not None:
             tips[-1] = f"Write {module}.{meant} instead of {module}.{name}."
             fix = rename_in_line(context, name, meant)
@@ -125,7 +143,9 @@ def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
     )
 
 
-def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis:
+def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis | None:
+    if name in context.names and context.library_function:
+        return None  # the object has it, and its library refuses it: its message says why
     target = _target(context, name)
     shown = single_line(code_of(target))
     tips: list[str] = []
@@ -147,17 +167,17 @@ def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis:
         tips.append(f"A dict is read by key: {shown or 'value'}[{name!r}].")
     if owner in ("list", "tuple", "set", "generator") and (hasattr(str, name) or hasattr(dict, name)) and known is None:
         tips.append(f"Take one element first, or do it for each: [each.{name}(...) for each in {shown or 'values'}].")
-    meant = clear_match(name, context.names)
-    near = near_matches(name, context.names)
+    meant = _synonym(name, context.names) or clear_match(name, _current(context))
+    near = near_matches(name, _current(context))
     if known is None and meant is not None:
         tips.insert(0, f"Write {meant} instead of {name}: {with_article(owner)} has {meant}.")
-        fix = fix or rename_in_line(context, name, meant)
+        fix = fix or rename_in_line(context, name, meant) or rename_text(context, name, meant)
     elif known is None and near:
         tips.insert(0, f"Did you mean {join_words(near, last='or')}? These {with_article(owner)} has.")
     if not tips:
         own = [each for each in context.names if not each.startswith("_")]
         tips.append(
-            f"{with_article(owner).capitalize()} has {join_words(own, 8)}."
+            f"{with_article(owner)[:1].upper()}{with_article(owner)[1:]} has {join_words(own, 8)}."
             if own
             else f"Set {name} before it is read, in __init__ of {owner}."
         )
@@ -172,6 +192,18 @@ def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis:
         suggested_fix=fix,
         specifics={"attribute": name, "owner": owner},
     )
+
+
+def _synonym(name: str, names: Sequence[str]) -> str | None:
+    """Return the method that an object has under another word for the same: ``mean`` for ``average``."""
+    return next((each for each in SYNONYMS.get(name, ()) if each in names), None)
+
+
+def _current(context: FailureContext) -> Sequence[str]:
+    """Return the names of an object, without those that its library keeps for programs of an earlier version."""
+    if context.hint("library") == "pydantic" and "model_dump" in context.names:
+        return [each for each in context.names if each not in _OLD_OF_PYDANTIC]
+    return context.names
 
 
 def _target(context: FailureContext, name: str) -> ast.expr | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
-from resilience.report._diagnosis.ast_utils import compiled, parsed_expression
+from resilience.report._diagnosis import library_corrections, program_corrections
+from resilience.report._diagnosis.ast_utils import parsed_expression
 from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text, as_texts
+from resilience.report._diagnosis.correction import Correction, here, insert_before, nodes, on_line
 from resilience.report._diagnosis.line_edits import (
     rename_in_line,
     rename_text,
@@ -23,6 +25,7 @@ from resilience.report._diagnosis.line_edits import (
     replace_marked,
     segment_of,
 )
+from resilience.report._diagnosis.regex_cache import search_pattern
 from resilience.report._diagnosis.text import clear_match
 from resilience.report._diagnosis.variable_origins import functions_named, origin_of
 from resilience.report.diagnosis import Diagnosis
@@ -35,57 +38,25 @@ _LITERALS = {"List": "list", "Dict": "dict", "Tuple": "tuple", "Set": "set"}
 _COMPARED = (ast.Compare, ast.BoolOp)
 
 
-class Correction(NamedTuple):
-    """A corrected line, where it stands, and the advice that goes with it."""
-
-    line: str
-    place: str = ""
-    """``line 3`` or ``a new line before line 3``; empty: the failing line."""
-    advice: str = ""
-
-
 def with_correction(context: FailureContext, found: Diagnosis) -> Diagnosis:
     """Return a diagnosis with the corrected line that follows from the program, where it has none yet."""
     if found.suggested_fix is not None or context.is_syntax_error or len(context.source) > _MAX_SOURCE:
         return found
-    for pattern, correct in _FAULTS:
-        if re.search(pattern, f"{context.type}: {context.message}"):
+    advice = None
+    message = f"{context.type}: {context.message}"
+    for pattern, correct in (*_FAULTS, *program_corrections.FAULTS, *library_corrections.FAULTS):
+        if search_pattern(pattern, message):
             correction = correct(context)
-            if correction is not None:
+            if correction is not None and correction.line is not None:
                 return _corrected(found, correction)
-    return found
+            advice = advice or correction
+    return found if advice is None else _corrected(found, advice)
 
 
 def _corrected(found: Diagnosis, correction: Correction) -> Diagnosis:
     suggestions = (correction.advice, *found.suggestions) if correction.advice else found.suggestions
     specifics = {**found.specifics, "fix_applies_to": correction.place} if correction.place else found.specifics
     return replace(found, suggested_fix=correction.line, suggestions=suggestions, specifics=specifics)
-
-
-def _here(line: str | None, advice: str = "") -> Correction | None:
-    return None if line is None else Correction(line, advice=advice)
-
-
-def _at(context: FailureContext, number: int, old: str, new: str, advice: str = "") -> Correction | None:
-    """Return a correction of another line, in which *old* stands once."""
-    line = context.line_at(number)
-    if line.count(old) != 1 or context.tree is None:
-        return None
-    changed = line.replace(old, new)
-    lines = [*context.lines[: number - 1], changed, *context.lines[number:]]
-    return Correction(changed, f"line {number}", advice) if compiled("\n".join(lines)) is not None else None
-
-
-def _before(context: FailureContext, number: int, new: str, advice: str = "") -> Correction | None:
-    lines = [*context.lines[: number - 1], new, *context.lines[number - 1 :]]
-    if context.tree is None or compiled("\n".join(lines)) is None:
-        return None
-    return Correction(new, f"a new line before line {number}", advice)
-
-
-def _nodes(context: FailureContext, kind: type[ast.AST]) -> Iterator[ast.AST]:
-    tree = context.line_tree
-    return (node for node in ast.walk(tree) if isinstance(node, kind)) if tree is not None else iter(())
 
 
 def _kind_of(context: FailureContext, node: ast.expr) -> str:
@@ -112,19 +83,19 @@ def _global_statement(context: FailureContext) -> Correction | None:
     first = function.body[0].lineno
     before = context.line_at(first)
     indentation = before[: len(before) - len(before.lstrip())]
-    return _before(context, first, f"{indentation}global {name}")
+    return insert_before(context, first, f"{indentation}global {name}")
 
 
 def _forgotten_quotes(context: FailureContext) -> Correction | None:
     name = as_text(context.hints.get("name"))
-    for node in _nodes(context, ast.Subscript):
+    for node in nodes(context, ast.Subscript):
         assert isinstance(node, ast.Subscript)
         if isinstance(node.slice, ast.Name) and node.slice.id == name and isinstance(node.value, ast.Name):
             value = parsed_expression(str(context.value_of(node.value.id)))
             keys = value.keys if isinstance(value, ast.Dict) else []
             if any(isinstance(key, ast.Constant) and key.value == name for key in keys):
                 holder = node.value.id
-                return _here(replace_in_line(context, f"{holder}[{name}]", f'{holder}["{name}"]'))
+                return here(replace_in_line(context, f"{holder}[{name}]", f'{holder}["{name}"]'))
     return None
 
 
@@ -143,12 +114,12 @@ def _in_place(context: FailureContext) -> Correction | None:
         return None
     assert isinstance(target, ast.Name)
     if holder == target.id and method in ("append", "extend", "insert", "remove", "sort", "reverse", "update", "add"):
-        return _at(context, origin.line, origin.code, call)
+        return on_line(context, origin.line, origin.code, call)
     arguments = call[call.rindex("(") + 1 : -1] if call.count("(") == 1 else ""
     if method == "sort":
-        return _at(context, origin.line, call, f"sorted({', '.join(filter(None, [holder, arguments]))})")
+        return on_line(context, origin.line, call, f"sorted({', '.join(filter(None, [holder, arguments]))})")
     if method == "reverse":
-        return _at(context, origin.line, call, f"list(reversed({holder}))")
+        return on_line(context, origin.line, call, f"list(reversed({holder}))")
     return None
 
 
@@ -171,8 +142,8 @@ def _none_target(context: FailureContext) -> ast.expr | None:
 
 def _missing_return(context: FailureContext) -> Correction | None:
     """Recognise a function of the program that computes a result and returns nothing."""
-    names = [each.func.id for each in _nodes(context, ast.Call) if isinstance(each, ast.Call) and _is_name(each.func)]
-    variables = [each.id for each in _nodes(context, ast.Name) if isinstance(each, ast.Name)]
+    names = [each.func.id for each in nodes(context, ast.Call) if isinstance(each, ast.Call) and _is_name(each.func)]
+    variables = [each.id for each in nodes(context, ast.Name) if isinstance(each, ast.Name)]
     for variable in variables:
         origin = origin_of(context, variable)
         if origin is not None and isinstance(origin.value, ast.Call) and _is_name(origin.value.func):
@@ -185,7 +156,7 @@ def _missing_return(context: FailureContext) -> Correction | None:
                 continue
             written = f"{last.targets[0].id} = "
             advice = f"{name}() returns nothing: let it return its result on line {last.lineno}."
-            return _at(context, last.lineno, written, "return ", advice)
+            return on_line(context, last.lineno, written, "return ", advice)
     return None
 
 
@@ -199,12 +170,12 @@ def _len_for_length(context: FailureContext) -> Correction | None:
         return None
     target = segment_of(context, node.value)
     written = f"{context.marked}()" if f"{context.marked}()" in context.raw_line else context.marked
-    return _here(replace_in_line(context, written, f"len({target})"))
+    return here(replace_in_line(context, written, f"len({target})"))
 
 
 def _in_for_contains(context: FailureContext) -> Correction | None:
     name = as_text(context.hints.get("name"))
-    for call in _nodes(context, ast.Call):
+    for call in nodes(context, ast.Call):
         assert isinstance(call, ast.Call)
         if isinstance(call.func, ast.Attribute) and call.func.attr == name and len(call.args) == 1:
             written = ast.get_source_segment(context.code, call) or ""
@@ -215,7 +186,7 @@ def _in_for_contains(context: FailureContext) -> Correction | None:
                 whole = f"({written})" in context.raw_line or re.search(
                     rf"(?:if|while|=) {re.escape(written)}", context.code
                 )
-                return _here(replace_in_line(context, written, bare if whole else f"({bare})"))
+                return here(replace_in_line(context, written, bare if whole else f"({bare})"))
     return None
 
 
@@ -224,7 +195,12 @@ def _call_of_method(context: FailureContext) -> Correction | None:
     if not isinstance(node, ast.Attribute):
         return None
     target = segment_of(context, node.value)
-    return _here(replace_marked(context, f"{target}().{node.attr}"))
+    origin = origin_of(context, target) if isinstance(node.value, ast.Name) else None
+    if origin is not None and isinstance(origin.value, (ast.Name, ast.Attribute)):
+        made = ast.unparse(origin.value)
+        advice = f"Call the function on line {origin.line}: {made}()."
+        return on_line(context, origin.line, f"= {made}", f"= {made}()", advice)
+    return here(replace_marked(context, f"{target}().{node.attr}"))
 
 
 def _column_as_attribute(context: FailureContext) -> Correction | None:
@@ -232,7 +208,7 @@ def _column_as_attribute(context: FailureContext) -> Correction | None:
     for table in map(as_mapping, as_list(context.hints.get("objects"))):
         meant = clear_match(name, [str(each) for each in as_list(table.get("columns"))])
         if meant is not None and meant.isidentifier():
-            return _here(rename_in_line(context, name, meant), f"Write {meant} instead of {name}.")
+            return here(rename_in_line(context, name, meant), f"Write {meant} instead of {name}.")
     return None
 
 
@@ -247,7 +223,7 @@ def _class_for_object(context: FailureContext) -> Correction | None:
         return None
     made = ast.unparse(origin.value)
     advice = f"Make an object of the class, with parentheses: {made}()."
-    return _at(context, origin.line, f"= {made}", f"= {made}()", advice)
+    return on_line(context, origin.line, f"= {made}", f"= {made}()", advice)
 
 
 def _shortened_name(context: FailureContext) -> Correction | None:
@@ -257,7 +233,7 @@ def _shortened_name(context: FailureContext) -> Correction | None:
     best = [each for each in short if each[-1] == name[-1] and name.startswith(each[:2])]
     if len(name) < 5 or len(best) != 1:
         return None
-    return _here(rename_in_line(context, name, best[0]), f"Write {best[0]} instead of {name}.")
+    return here(rename_in_line(context, name, best[0]), f"Write {best[0]} instead of {name}.")
 
 
 def _is_short(short: str, long: str) -> bool:
@@ -278,7 +254,7 @@ def _self_parameter(context: FailureContext) -> Correction | None:
     if len(methods) != 1 or (methods[0].args.args and methods[0].args.args[0].arg in ("self", "cls")):
         return None
     written = f"def {found[2]}("
-    return _at(context, methods[0].lineno, written, f"{written}self{', ' if methods[0].args.args else ''}")
+    return on_line(context, methods[0].lineno, written, f"{written}self{', ' if methods[0].args.args else ''}")
 
 
 def _range_of_number(context: FailureContext) -> Correction | None:
@@ -286,7 +262,7 @@ def _range_of_number(context: FailureContext) -> Correction | None:
     if not isinstance(statement, ast.For):
         return None
     written = ast.unparse(statement.iter)
-    return _here(replace_in_line(context, f"in {written}:", f"in range({written}):"))
+    return here(replace_in_line(context, f"in {written}:", f"in range({written}):"))
 
 
 def _items_of_dict(context: FailureContext) -> Correction | None:
@@ -296,7 +272,7 @@ def _items_of_dict(context: FailureContext) -> Correction | None:
     name = statement.iter.id
     if _kind_of(context, statement.iter) != "dict":
         return None
-    return _here(replace_in_line(context, f"in {name}:", f"in {name}.items():"))
+    return here(replace_in_line(context, f"in {name}:", f"in {name}.items():"))
 
 
 def _copy_of_iterated(context: FailureContext) -> Correction | None:
@@ -304,7 +280,7 @@ def _copy_of_iterated(context: FailureContext) -> Correction | None:
     if not isinstance(statement, ast.For):
         return None
     written = ast.unparse(statement.iter)
-    return _here(replace_in_line(context, f"in {written}:", f"in list({written}):"))
+    return here(replace_in_line(context, f"in {written}:", f"in list({written}):"))
 
 
 def _awaited_at_origin(context: FailureContext) -> Correction | None:
@@ -318,7 +294,7 @@ def _awaited_at_origin(context: FailureContext) -> Correction | None:
     ):
         return None
     written = ast.unparse(origin.value)
-    return _at(context, origin.line, f"= {written}", f"= await {written}")
+    return on_line(context, origin.line, f"= {written}", f"= await {written}")
 
 
 def _number_of_text(context: FailureContext) -> Correction | None:
@@ -344,7 +320,7 @@ def _number_of_text(context: FailureContext) -> Correction | None:
         if function:
             name = ast.unparse(side)
             advice = f"{name} is text: make a number of it with {function}({name})."
-            return _here(rename_in_line(context, name, f"{function}({name})"), advice)
+            return here(rename_in_line(context, name, f"{function}({name})"), advice)
     return None
 
 
@@ -356,7 +332,7 @@ def _decimal_of_float(context: FailureContext) -> Correction | None:
         if isinstance(side, ast.Constant) and isinstance(side.value, float):
             written = segment_of(context, side)
             advice = f'Make a Decimal of the number, written as text: Decimal("{written}").'
-            return _here(replace_in_line(context, written, f'Decimal("{written}")'), advice)
+            return here(replace_in_line(context, written, f'Decimal("{written}")'), advice)
     return None
 
 
@@ -371,7 +347,7 @@ def _date_of_text(context: FailureContext) -> Correction | None:
             prefix = "datetime." if re.search(r"^import datetime", context.source, re.MULTILINE) else ""
             made = f"{prefix}{found[1]}.fromisoformat({name})"
             advice = f"{name} is text: make a date of it with {made}."
-            return _here(rename_in_line(context, name, made), advice)
+            return here(rename_in_line(context, name, made), advice)
     return None
 
 
@@ -388,7 +364,7 @@ def _brackets_for_call(context: FailureContext) -> Correction | None:
     if kind == "dict" or (kind in ("list", "tuple", "str") and _kind_of(context, argument) == "int"):
         written = segment_of(context, argument)
         advice = f"Take an element with brackets: {node.func.id}[{written}]."
-        return _here(replace_marked(context, f"{node.func.id}[{written}]"), advice)
+        return here(replace_marked(context, f"{node.func.id}[{written}]"), advice)
     return None
 
 
@@ -401,7 +377,7 @@ def _renamed_builtin(context: FailureContext, name: str) -> Correction | None:
     own_uses = len(re.findall(rf"(?<![\w.]){name}\(", context.source))
     if uses != own_uses + 1:
         return None
-    return _at(context, origin.line, f"{name} =", f"{name}_ =", advice)
+    return on_line(context, origin.line, f"{name} =", f"{name}_ =", advice)
 
 
 def _json_of_text(context: FailureContext) -> Correction | None:
@@ -412,7 +388,7 @@ def _json_of_text(context: FailureContext) -> Correction | None:
     if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
         return None
     target, index = segment_of(context, node.value), segment_of(context, node.slice)
-    return _here(replace_marked(context, f"json.loads({target})[{index}]"))
+    return here(replace_marked(context, f"json.loads({target})[{index}]"))
 
 
 def _list_for_tuple(context: FailureContext) -> Correction | None:
@@ -423,7 +399,7 @@ def _list_for_tuple(context: FailureContext) -> Correction | None:
         return None
     elements = ", ".join(ast.unparse(each) for each in origin.value.elts)
     assert isinstance(target, ast.Name)
-    return _at(
+    return on_line(
         context, origin.line, origin.code, f"{target.id} = [{elements}]", f"Make it a list on line {origin.line}."
     )
 
@@ -434,11 +410,11 @@ def _near_keyword(context: FailureContext) -> Correction | None:
     if found is None:
         return None
     wanted = found[1] or found[2]
-    for call in _nodes(context, ast.Call):
+    for call in nodes(context, ast.Call):
         assert isinstance(call, ast.Call)
         meant = clear_match(wanted, [each.arg for each in call.keywords if each.arg])
         if meant is not None:
-            return _here(rename_in_line(context, meant, wanted), f"Write {wanted} instead of {meant}.")
+            return here(rename_in_line(context, meant, wanted), f"Write {wanted} instead of {meant}.")
     return None
 
 
@@ -460,7 +436,7 @@ def _known_word(context: FailureContext) -> Correction | None:
     meant = clear_match(word, names)
     if meant is None:
         return None
-    return _here(rename_in_line(context, word, meant), f"Write {meant} instead of {word}.")
+    return here(rename_in_line(context, word, meant), f"Write {meant} instead of {word}.")
 
 
 def _one_tuple(context: FailureContext) -> Correction | None:
@@ -473,7 +449,7 @@ def _one_tuple(context: FailureContext) -> Correction | None:
         return None
     function, first, second = (segment_of(context, each) for each in (node.func, *node.args))
     advice = f"A tuple of one value has a comma: ({second},)."
-    return _here(replace_marked(context, f"{function}({first}, ({second},))"), advice)
+    return here(replace_marked(context, f"{function}({first}, ({second},))"), advice)
 
 
 def _enum_value(context: FailureContext) -> Correction | None:
@@ -487,7 +463,7 @@ def _enum_value(context: FailureContext) -> Correction | None:
             ]
             meant = clear_match(found["value"], [each for each in values if isinstance(each, str)])
             if meant is not None:
-                return _here(
+                return here(
                     rename_text(context, found["value"], meant), f"Write {meant!r} instead of {found['value']!r}."
                 )
     return None
@@ -508,7 +484,7 @@ def _counted(context: FailureContext) -> Correction | None:
         return None
     new = f"{target}[{key}] = {target}.get({key}, {empty}) + {ast.unparse(statement.value)}"
     indentation = context.raw_line[: len(context.raw_line) - len(context.raw_line.lstrip())]
-    return _here(replace_line(context, indentation + new), f"Begin with {empty} for a new key: {new}.")
+    return here(replace_line(context, indentation + new), f"Begin with {empty} for a new key: {new}.")
 
 
 def _key_of_other_type(context: FailureContext) -> Correction | None:
@@ -520,11 +496,11 @@ def _key_of_other_type(context: FailureContext) -> Correction | None:
     if context.message.startswith(("'", '"')) and bare.lstrip("-").isdigit() and int(bare) in keys:
         index = segment_of(context, node.slice)
         new = bare if isinstance(node.slice, ast.Constant) else f"int({index})"
-        return _here(replace_marked(context, f"{segment_of(context, node.value)}[{new}]"))
+        return here(replace_marked(context, f"{segment_of(context, node.value)}[{new}]"))
     if bare == context.message.strip() and bare in keys:
         index = segment_of(context, node.slice)
         new = f'"{bare}"' if isinstance(node.slice, ast.Constant) else f"str({index})"
-        return _here(replace_marked(context, f"{segment_of(context, node.value)}[{new}]"))
+        return here(replace_marked(context, f"{segment_of(context, node.value)}[{new}]"))
     return None
 
 
@@ -536,7 +512,7 @@ def _nested_key(context: FailureContext) -> Correction | None:
     between = "".join(f'["{each}"]' for each in path)
     target, index = segment_of(context, node.value), segment_of(context, node.slice)
     advice = f"{index} is below {between}: {target}{between}[{index}]."
-    return _here(replace_marked(context, f"{target}{between}[{index}]"), advice)
+    return here(replace_marked(context, f"{target}{between}[{index}]"), advice)
 
 
 def _range_too_long(context: FailureContext) -> Correction | None:
@@ -547,7 +523,9 @@ def _range_too_long(context: FailureContext) -> Correction | None:
         if isinstance(node, ast.For) and node.lineno < (context.line or 0) <= (node.end_lineno or 0):
             line = context.line_at(node.lineno)
             if re.search(r"range\(len\(\w+\) \+ 1\)", line):
-                return _at(context, node.lineno, ") + 1)", "))", f"The range is one too long, on line {node.lineno}.")
+                return on_line(
+                    context, node.lineno, ") + 1)", "))", f"The range is one too long, on line {node.lineno}."
+                )
     return None
 
 
@@ -563,9 +541,9 @@ def _number_of_literal(context: FailureContext) -> Correction | None:
     if function not in ("int", "float"):
         return None
     if re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text) and (function == "float" or "." not in text):
-        return _here(replace_marked(context, f"{function}({argument}.replace(',', ''))"))
+        return here(replace_marked(context, f"{function}({argument}.replace(',', ''))"))
     if function == "int" and re.fullmatch(r"[+-]?\d+\.\d+", text):
-        return _here(replace_marked(context, f"int(float({argument}))"))
+        return here(replace_marked(context, f"int(float({argument}))"))
     return None
 
 
@@ -589,7 +567,7 @@ def _date_format(context: FailureContext) -> Correction | None:
         return None
     for pattern, written in _DATE_FORMATS:
         if re.fullmatch(pattern, found[1]):
-            return _here(rename_text(context, found[2], written), f"Write {written!r} instead of {found[2]!r}.")
+            return here(rename_text(context, found[2], written), f"Write {written!r} instead of {found[2]!r}.")
     return None
 
 
@@ -602,18 +580,18 @@ def _near_file(context: FailureContext) -> Correction | None:
     meant = clear_match(name, context.names)
     if meant is not None:
         new = f"{directory}/{meant}" if directory else meant
-        return _here(rename_text(context, path, new), f"Write {new!r} instead of {path!r}.")
+        return here(rename_text(context, path, new), f"Write {new!r} instead of {path!r}.")
     missing = directory and not directory.startswith("/") and context.hints.get("directory_exists") is False
     if not missing or context.line is None or not _WRITES.search(context.raw_line):
         return None
     indentation = context.raw_line[: len(context.raw_line) - len(context.raw_line.lstrip())]
     made = f"{indentation}import os; os.makedirs({directory!r}, exist_ok=True)"
-    return _before(context, context.line, made, f"Make the directory {directory!r} first.")
+    return insert_before(context, context.line, made, f"Make the directory {directory!r} first.")
 
 
 def _with_scheme(context: FailureContext) -> Correction | None:
     found = re.search(r"(?:Invalid URL|unknown url type:?) '([\w-]+(?:\.[\w-]+)+[^'\s:]*)'", context.message)
-    return None if found is None else _here(rename_text(context, found[1], f"https://{found[1]}"))
+    return None if found is None else here(rename_text(context, found[1], f"https://{found[1]}"))
 
 
 def _near_zone(context: FailureContext) -> Correction | None:
@@ -624,7 +602,7 @@ def _near_zone(context: FailureContext) -> Correction | None:
         return None
     zone = found[1] or found[2]
     meant = clear_match(zone, sorted(zoneinfo.available_timezones()))
-    return None if meant is None else _here(rename_text(context, zone, meant), f"Write {meant!r} instead of {zone!r}.")
+    return None if meant is None else here(rename_text(context, zone, meant), f"Write {meant!r} instead of {zone!r}.")
 
 
 # Tables and arrays
@@ -639,7 +617,7 @@ def _bitwise(context: FailureContext) -> Correction | None:
     shown = [
         f"({part})" if isinstance(each, _COMPARED) else part for part, each in zip(parts, node.values, strict=True)
     ]
-    return _here(
+    return here(
         replace_marked(context, operator.join(shown)), f"Combine conditions with{operator}, each in parentheses."
     )
 
@@ -649,7 +627,7 @@ def _whole_index(context: FailureContext) -> Correction | None:
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.BinOp) and isinstance(node.slice.op, ast.Div):
         index = segment_of(context, node.slice)
         if index.count("/") == 1:
-            return _here(replace_in_line(context, index, index.replace("/", "//")), "Write // instead of /.")
+            return here(replace_in_line(context, index, index.replace("/", "//")), "Write // instead of /.")
     return None
 
 
@@ -657,7 +635,7 @@ def _not_in_place(context: FailureContext) -> Correction | None:
     found = re.fullmatch(r"(\s*)([\w.\[\]]+) ([-+*/])= (.+)", context.raw_line)
     if found is None:
         return None
-    return _here(replace_line(context, f"{found[1]}{found[2]} = {found[2]} {found[3]} {found[4]}"))
+    return here(replace_line(context, f"{found[1]}{found[2]} = {found[2]} {found[3]} {found[4]}"))
 
 
 def _grown_array(context: FailureContext) -> Correction | None:
@@ -668,7 +646,7 @@ def _grown_array(context: FailureContext) -> Correction | None:
             alias
         ):
             indentation = context.raw_line[: len(context.raw_line) - len(context.raw_line.lstrip())]
-            return _here(replace_line(context, f"{indentation}{name} = {alias}.append({name}, {ast.unparse(value)})"))
+            return here(replace_line(context, f"{indentation}{name} = {alias}.append({name}, {ast.unparse(value)})"))
         case _:
             return None
 
@@ -688,7 +666,7 @@ def _transposed(context: FailureContext) -> Correction | None:
     left, right = _shape_of(context, node.left), _shape_of(context, node.right)
     if len(left) == 2 and right and left[0] == right[0] and left[1] != right[0]:
         one, two = segment_of(context, node.left), segment_of(context, node.right)
-        return _here(replace_marked(context, f"{one}.T @ {two}"), f"Transpose {one}: {one}.T @ {two}.")
+        return here(replace_marked(context, f"{one}.T @ {two}"), f"Transpose {one}: {one}.T @ {two}.")
     return None
 
 
@@ -702,7 +680,7 @@ def _as_rows(context: FailureContext) -> Correction | None:
         written = segment_of(context, node.right)
         column = f"{written}[:, None]"
         start = context.marked.rindex(written)
-        return _here(
+        return here(
             replace_marked(context, f"{context.marked[:start]}{column}"), f"Write {column} for one value a row."
         )
     return None
@@ -716,7 +694,7 @@ def _two_dimensional(context: FailureContext) -> Correction | None:
     for facts in map(as_mapping, as_list(context.hints.get("objects"))):
         if facts.get("of") == first and len(as_list(facts.get("shape"))) == 1:
             column = f"{first}.to_frame()" if facts.get("library") == "pandas" else f"{first}.reshape(-1, 1)"
-            return _here(replace_in_line(context, f"({first}", f"({column}"), f"Make a column of it: {column}.")
+            return here(replace_in_line(context, f"({first}", f"({column}"), f"Make a column of it: {column}.")
     return None
 
 
@@ -728,7 +706,9 @@ def _annotated(context: FailureContext) -> Correction | None:
     kind = type(value.value).__name__
     for number, line in enumerate(context.lines, 1):
         if re.match(rf"\s+{found[1]} = ", line):
-            return _at(context, number, f"{found[1]} =", f"{found[1]}: {kind} =", f"Annotate it: {found[1]}: {kind}.")
+            return on_line(
+                context, number, f"{found[1]} =", f"{found[1]}: {kind} =", f"Annotate it: {found[1]}: {kind}."
+            )
     return None
 
 
@@ -740,7 +720,7 @@ def _primary_key(context: FailureContext) -> Correction | None:
         return None
     line = context.line_at(numbers[0])
     inside = line[line.index("(") + 1 : line.rindex(")")]
-    return _at(context, numbers[0], f"({inside})", f"({', '.join(filter(None, [inside, 'primary_key=True']))})")
+    return on_line(context, numbers[0], f"({inside})", f"({', '.join(filter(None, [inside, 'primary_key=True']))})")
 
 
 _FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = (

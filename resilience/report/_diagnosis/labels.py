@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text, known_facts
-from resilience.report._diagnosis.line_edits import rename_text, replace_in_line, segment_of
+from resilience.report._diagnosis.line_edits import rename_in_line, rename_text, replace_in_line, segment_of
 from resilience.report._diagnosis.text import clear_match, join_words, near_matches, single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["missing_label", "shown_objects"]
 
 _SENTENCES = (
+    re.compile(r"^\"?\[(?P<names>'[^\]]+')\]\"?$"),
     re.compile(r"^\"?\[(?P<names>.+)\] not (?:in index|found in axis)\"?$"),
     re.compile(r"^\"?None of (?:Index\()?\[(?P<names>[^\]]+)\].* (?:are|is) (?:in|not in) the \[?(?:columns|index)"),
     re.compile(r"^'?Column not found: (?P<name>.+?)'?$"),
@@ -30,10 +31,14 @@ _SENTENCES = (
     re.compile(r"'(?P<name>[^']+)' not found in array dimensions"),
     re.compile(r"NameError: name '(?P<name>\w+)' is not defined"),
     re.compile(r"Usecols do not match columns, columns expected but not found: \[(?P<names>.+)\]"),
+    re.compile(r"are not present in the DataFrame: \[(?P<names>.+)\]"),
+    re.compile(r"Label\(s\) \[(?P<names>.+)\] do not exist"),
+    re.compile(r"'(?P<name>[^']+)' is not a valid dimension or coordinate"),
     re.compile(r"Missing column provided to 'parse_dates': '(?P<name>[^']+)'"),
 )
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _MAX_SHOWN = 12
+_FEWEST_OF_SENTENCE = 4
 _MAX_LABEL = 60
 
 
@@ -99,6 +104,8 @@ def _wanted(context: FailureContext) -> list[object]:
         key = ast.literal_eval(context.message.strip()[:500])
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return []
+    if isinstance(key, str) and key.count(" ") >= _FEWEST_OF_SENTENCE:
+        return []  # a sentence of the library, and no label
     return [key] if isinstance(key, (str, int, float, tuple)) else []
 
 
@@ -201,7 +208,7 @@ def _named(context: FailureContext, tables: Sequence[Mapping[str, object]], want
             meant = _meant(str(label), _names_of(table))
             if meant is not None:
                 tips.append(f"Write {meant!r} instead of {label!r}.")
-                fix = fix or rename_text(context, str(label), meant)
+                fix = fix or rename_text(context, str(label), meant) or _renamed_keyword(context, str(label), meant)
                 break
         else:
             names = [str(each) for table in tables for each in _names_of(table)]
@@ -222,6 +229,12 @@ def _named(context: FailureContext, tables: Sequence[Mapping[str, object]], want
     )
 
 
+def _renamed_keyword(context: FailureContext, label: str, meant: str) -> str | None:
+    node = context.expression
+    named = node is not None and any(isinstance(x, ast.keyword) and x.arg == label for x in ast.walk(node))
+    return rename_in_line(context, label, meant) if named and meant.isidentifier() else None
+
+
 def _meant(word: str, names: Iterable[object]) -> str | None:
     """Return the name that a word clearly stands for: misspelt, with blanks, shortened, or the longer form of one."""
     texts = [each for each in names if isinstance(each, str)]
@@ -231,8 +244,19 @@ def _meant(word: str, names: Iterable[object]) -> str | None:
     meant = clear_match(word, texts)
     if meant is not None:
         return meant
+    parts = [
+        each for each in texts if {*each.lower().split("_")} & {*word.lower().split("_")} and _contains(each, word)
+    ]
+    if len(parts) == 1:
+        return parts[0]
     longer = [each for each in texts if len(each) > 2 and _is_short_for(*sorted((word.lower(), each.lower()), key=len))]
     return longer[0] if len(longer) == 1 and len(word) > 2 else None
+
+
+def _contains(one: str, other: str) -> bool:
+    """Whether one of two names is a part of the other between underscores: ``bill`` of ``total_bill``."""
+    short, long = sorted((one.lower(), other.lower()), key=len)
+    return f"_{short}_" in f"_{long}_"
 
 
 def _is_short_for(short: str, long: str) -> bool:

@@ -14,9 +14,21 @@ from dataclasses import replace
 from resilience.report._diagnosis.context import FailureContext, as_texts
 from resilience.report._diagnosis.labels import missing_label, shown_objects
 from resilience.report._diagnosis.library_rules import RULES
-from resilience.report._diagnosis.line_edits import rename_in_line, replace_in_line, segment_of
+from resilience.report._diagnosis.line_edits import (
+    rename_in_line,
+    rename_text,
+    replace_in_line,
+    replace_line,
+    segment_of,
+)
 from resilience.report._diagnosis.network import network_error
-from resilience.report._diagnosis.removed_names import REMOVED_KEYWORDS, Removed, removed_name
+from resilience.report._diagnosis.removed_names import (
+    REMOVED_KEYWORDS,
+    Removed,
+    moved_import,
+    moved_names,
+    removed_name,
+)
 from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts, fill_template
 from resilience.report._diagnosis.text import clear_match, join_words, near_matches, single_line
 from resilience.report._diagnosis.variable_origins import variable_factors
@@ -49,10 +61,12 @@ def diagnose_library(context: FailureContext) -> Diagnosis | None:
     """Explain what a table knows of a library's refusal; with the shapes and columns of the failing line."""
     found = (
         _removed(context)
+        or _moved_name(context)
         or _keyword(context)
         or missing_label(context)
         or network_error(context)
         or _by_message(context)
+        or _alternative(context)
     )
     return None if found is None else _with_objects(context, found)
 
@@ -109,7 +123,11 @@ def _removed(context: FailureContext) -> Diagnosis | None:
     values = expression_parts(context)
     since = f" since {row.library} {row.version}"
     advice = fill_template(row.advice, values) or f"Write {row.replacement} instead of {row.name}."
-    fix = rename_in_line(context, row.name, row.replacement) if row.replacement else _rewritten(context, row)
+    fix = _moved(context, row)
+    if fix is None and row.replacement:
+        fix = rename_in_line(context, row.name, row.replacement)
+    elif fix is None:
+        fix = _rewritten(context, row)
     return Diagnosis(
         immediate_cause=f"{row.owner.strip('*') or row.library} has no {row.name}{since}",
         suggestions=(advice,),
@@ -138,6 +156,38 @@ def _removed_import(context: FailureContext) -> Removed | None:
     module = found["module"] or context.hint("from") or _imported_from(context)
     library, _, rest = module.partition(".")
     return removed_name(library, rest.rpartition(".")[2], found["name"] or found["bare"])
+
+
+def _moved(context: FailureContext, row: Removed) -> str | None:
+    """Return the statement that imports a name from the module where it is now; or a call that says as much."""
+    statement, marked = context.statement, context.marked
+    if isinstance(statement, ast.ImportFrom) and len(statement.names) == 1:
+        module = moved_import(statement.module or "", row.name)
+        return replace_line(context, f"from {module} import {ast.unparse(statement.names[0])}") if module else None
+    node = context.line_tree
+    axis = {"xticks": "x", "yticks": "y"}.get(row.name)
+    for call in ast.walk(node) if node is not None and axis is not None else ():
+        if isinstance(call, ast.Call) and call.keywords and not call.args and marked in ast.unparse(call.func):
+            return replace_in_line(context, f".{row.name}(", f'.tick_params(axis="{axis}", ')
+    return None
+
+
+def _moved_name(context: FailureContext) -> Diagnosis | None:
+    """Recognise a name that is misspelt, and is in another module now."""
+    found = _OF_IMPORT.search(context.message)
+    module = (found["module"] or _imported_from(context)) if found is not None else ""
+    name = (found["name"] or found["bare"]) if found is not None else ""
+    meant = clear_match(name, moved_names(module))
+    place = moved_import(module, meant) if meant is not None else None
+    if meant is None or place is None:
+        return None
+    written = f"from {place} import {meant}"
+    return Diagnosis(
+        immediate_cause=f"{module} has no {name}",
+        suggestions=(f"Write {meant} instead of {name}, and import it from where it is now: {written}.",),
+        suggested_fix=replace_line(context, written),
+        specifics={"attribute": name},
+    )
 
 
 def _imported_from(context: FailureContext) -> str:
@@ -172,7 +222,10 @@ def _keyword(context: FailureContext) -> Diagnosis | None:
     if found is None:
         return None
     name = found["name"] or found["other"] or found["gone"]
-    function = (found["function"] or found["class"] or _called(context).strip("()")).removesuffix(".__init__")
+    named = found["function"] or found["class"] or ""
+    if named in ("", "__new__", "__init__"):
+        named = _called(context).strip("()")
+    function = named.removesuffix(".__init__")
     parameters, required = (list(as_texts(context.hints.get(each))) for each in ("parameters", "required"))
     if not parameters and not found["gone"]:
         return None  # a function of the program, which `arguments` knows by its source
@@ -198,6 +251,24 @@ def _keyword(context: FailureContext) -> Diagnosis | None:
         suggestions=tuple(tips or [f"Leave {name} out."]),
         suggested_fix=fix,
         specifics={"function": function, "unexpected_argument": name},
+    )
+
+
+def _alternative(context: FailureContext) -> Diagnosis | None:
+    """Name what the library has in place of a word that it refused: a colour, a method, a column of a model."""
+    word, near = context.hint("refused"), list(as_texts(context.hints.get("alternatives")))
+    if not word or not near or "Did you mean" in context.message:
+        return None
+    meant = clear_match(word, near) or (near[0] if len(near) == 1 else None)
+    said = f"Write {meant!r} instead of {word!r}." if meant else f"Did you mean {join_words(near, last='or')}?"
+    fix = None
+    if meant is not None:
+        fix = rename_text(context, word, meant) or rename_in_line(context, word, meant)
+    return Diagnosis(
+        immediate_cause=single_line(context.message, _MAX_MESSAGE),
+        suggestions=(said,),
+        suggested_fix=fix,
+        specifics={"refused": word, "alternatives": [*near]},
     )
 
 

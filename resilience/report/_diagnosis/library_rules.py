@@ -20,6 +20,43 @@ _MARKERS = {
 RULES: dict[str, tuple[Rule, ...]] = {
     "pandas": (
         rule(
+            r"concat\(\) takes 1 positional argument but \d+ (?:was|were) given|first argument must be an iterable of "
+            r"pandas objects",
+            "concat() takes one list of tables",
+            "Give it the tables as one list: <function>([<first>, <second>]).",
+            fix="<function>([<first>, <second>])",
+        ),
+        rule(
+            r"fillna\(\) got an unexpected keyword argument 'method'",
+            "fillna() fills with a value alone since pandas 3.0",
+            "Write ffill() or bfill() instead: <target>.ffill().",
+        ),
+        rule(
+            r"unsupported operand type\(s\) for -: 'str' and 'str'|operation 'sub' not supported for dtype 'str'",
+            "texts are subtracted: <left> and <right>",
+            "Make dates or numbers of both first: pd.to_datetime(<left>), or pd.to_numeric(<left>).",
+        ),
+        rule(
+            r"Only valid with DatetimeIndex, TimedeltaIndex or PeriodIndex",
+            "the rows are numbered, and not labelled with times",
+            "Name the column with the times: on='...'; or make it the index: set_index('...').",
+        ),
+        rule(
+            r"No axis named (?P<name>\S+) for object type (?P<kind>\w+)",
+            "<a kind> has no axis <name>",
+            "Write axis='index', or 0, for the rows, and axis='columns', or 1, for the columns.",
+        ),
+        rule(
+            r"^Trailing data",
+            "the text has more than one JSON document",
+            "Read one document a line: <function>(..., lines=True).",
+        ),
+        rule(
+            r"Bin labels must be one fewer than the number of bin edges",
+            "there are not as many labels as bins",
+            "Give a label for each bin: one fewer than the edges.",
+        ),
+        rule(
             r"Can only use \.str accessor with string values",
             "<target> holds no texts, so it has no .str",
             "Make texts of the values first: <target>.astype(str).str.",
@@ -148,6 +185,35 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "numpy": (
         rule(
+            r"(?:dtype\('|StrDType|type\(s\) for \S+: 'numpy\.str_').*(?:add\.reduce|multiply\.reduce)|"
+            r"(?:add|multiply)\.reduce.*dtype\('<U|did not contain a loop with signature matching types "
+            r".*(?:<U|StrDType)",
+            "<target> holds texts, and no numbers",
+            "Make numbers of the texts first: .astype(float).",
+        ),
+        rule(
+            r"object of type <class 'float'> cannot be safely interpreted as an integer|'float' object cannot be "
+            r"interpreted as an integer",
+            "a count is a float: <marked>",
+            "Make it a whole number: int(...), or // in place of /.",
+        ),
+        rule(
+            r"(?:probabilities do not sum to 1|Probabilities do not sum to 1)",
+            "the probabilities do not sum to 1",
+            "Divide them by their sum: p = np.array(p) / sum(p).",
+        ),
+        rule(
+            r"boolean index did not match indexed array along axis (?P<axis>\d+); size of axis is (?P<size>\d+) but "
+            r"size of corresponding boolean axis is (?P<given>\d+)",
+            "the mask <index> has <given> elements, and <target> has <size>",
+            "Compute the mask from the array itself: <target>[<target> > limit].",
+        ),
+        rule(
+            r"all input arrays must have the same shape",
+            "the arrays have different shapes",
+            "Give each array the same shape, or join them end to end: np.concatenate(<first>).",
+        ),
+        rule(
             r"truth value of a[n ]",
             "<marked> has many truth values, and not one",
             "Combine conditions with & and |, each in parentheses; or ask (<marked>).any() or (<marked>).all().",
@@ -156,11 +222,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
             r"operands could not be broadcast together with shapes (?P<one>\([\d,]*\)) (?P<two>\([\d,]*\))",
             "<left> has the shape <one> and <right> the shape <two>: these do not go together",
             "Make the last dimensions equal: <right>[:, None] stands for a column, <right>.reshape(...) for any shape.",
+            "Give both the same shape: <one> and <two> are equal in no dimension that counts from the last one.",
         ),
         rule(
             r"matmul: .*\(size (?P<two>\d+) is different from (?P<one>\d+)\)",
             "the rows of <left> have <one> elements and the columns of <right> have <two>",
-            "Transpose one of them, <left>.T @ <right>, so that the inner sizes are equal.",
+            "Make the inner sizes equal: <right> with <one> rows, or <left> with <two> columns; .T transposes.",
         ),
         rule(
             r"shapes (?P<one>\([\d,]*\)) and (?P<two>\([\d,]*\)) not aligned",
@@ -168,7 +235,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Transpose one of them, so that the inner sizes are equal.",
         ),
         rule(
-            r"cannot reshape array of size (?P<size>\d+) into shape (?P<shape>\([\d,]+\))",
+            r"cannot reshape array of size (?P<size>\d+) into shape (?P<shape>\([\w,]+\))",
             "<target> has <size> elements, which do not fill the shape <shape>",
             "Take sizes whose product is <size>; one of them may be -1, and is computed: reshape(-1, ...).",
         ),
@@ -206,6 +273,17 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Make a new array, a = a + b in place of a += b, or begin with one of the type <new>: astype(float).",
         ),
         rule(
+            r"axis (?P<axis>-?\d+) is out of bounds for array of dimension (?P<dimensions>\d+)",
+            "an array of dimension <dimensions> has no axis <axis>: they count from 0",
+            "Leave axis out, or take one below <dimensions>: the first one is axis=0.",
+        ),
+        rule(
+            r"only integer scalar arrays can be converted to a scalar index",
+            "an array stands where one number is needed: an axis, an index or a count",
+            "Compare two arrays element by element with np.maximum(a, b) or np.minimum(a, b).",
+            "Join arrays as one list: np.concatenate([a, b]).",
+        ),
+        rule(
             r"Singular matrix",
             "the matrix has no inverse: its rows depend on each other",
             "Use np.linalg.pinv() or np.linalg.lstsq(), or correct the matrix.",
@@ -219,7 +297,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
             r"'numpy\.ndarray' object has no attribute '(?P<name>plot|set_\w+|bar|hist|scatter)'",
             "<target> is an array of axes, one for each plot",
             "Take one of them: <target>[0, 0].<name>(...) in a grid, <target>[0].<name>(...) in a row; .flat has all.",
-            fix="<target>.flat[0].<name>",
         ),
         rule(
             r"'numpy\.(?P<kind>float64|int64|bool)' object is not callable",
@@ -235,8 +312,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         rule(
             r"inconsistent numbers of samples: \[(?P<one>\d+), (?P<two>\d+)\]",
-            "<first> has <one> samples and <second> has <two>",
-            "Give both as many: a row of <first> for each value of <second>.",
+            "the features have <one> samples and the targets have <two>",
+            "Give both as many: a row of features for each target.",
         ),
         rule(
             r"This (?P<model>\w+) instance is not fitted yet",
@@ -332,6 +409,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "polars": (
         rule(
+            r"'(?P<kind>Expr\w+NameSpace)' object is not callable",
+            "<target> has methods, and is none",
+            "Write alias instead of name.",
+            "Or call one of its methods.",
+        ),
+        rule(
             r"unable to vstack, column names don't match: \"(?P<one>[^\"]+)\" and \"(?P<two>[^\"]+)\"",
             "the tables have different columns: '<one>' and '<two>'",
             "Rename the columns first, or fill what is missing with how='diagonal'.",
@@ -339,6 +422,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "sqlalchemy": (
+        rule(
+            r"NOT NULL constraint failed: (?P<table>\w+)\.(?P<name>\w+)",
+            "the column <name> of <table> was given no value, and needs one",
+            "Give <name> a value where the row is made, or the column a default.",
+        ),
+        rule(
+            r"expected, got \[.+\]\. Did you mean to say select\(",
+            "select() takes columns, and no list of them, since SQLAlchemy 2.0",
+            "Leave out the brackets: select(first, second).",
+        ),
         rule(
             r"Not an executable object: (?P<sql>'.+'|\".+\")",
             "SQL written as a plain text is not executed",
@@ -415,6 +508,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "pydantic": (
         rule(
+            r"Input should be a valid dictionary or instance of (?P<model>\w+) \[type=model_type, .*input_type=str\]",
+            "<model> is given a text, and no dict",
+            "Write model_validate_json instead of model_validate.",
+        ),
+        rule(
             r"`BaseSettings` has been moved to the `pydantic-settings` package",
             "BaseSettings has a package of its own",
             "Write from pydantic_settings import BaseSettings.",
@@ -426,6 +524,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "sympy": (
+        rule(
+            r"Cannot convert expression to float",
+            "<function> computes with numbers, and got an expression with symbols",
+            "Use the function of sympy in place of that of math: from sympy import sin, cos, exp, log, sqrt.",
+        ),
         rule(
             r"cannot determine truth value of Relational: (?P<what>.+)",
             "<what> is neither true nor false while its symbols have no value",
@@ -452,6 +555,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "PIL": (
+        rule(
+            r"(?P<name>crop|resize|thumbnail|paste|new|point)\(\) takes .*positional arguments? but (?P<given>\d+)",
+            "<name>() takes its numbers as one tuple: <marked>",
+            "Put the numbers into one tuple, in parentheses of its own.",
+        ),
         rule(
             r"'int' object is not iterable",
             "the size is one argument, a pair: <marked>",

@@ -11,7 +11,7 @@ import re
 import signal
 
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._diagnosis.context import FailureContext, as_texts, known_facts
+from resilience.report._diagnosis.context import FailureContext, as_int, as_texts, known_facts
 from resilience.report._diagnosis.text import join_words, phrase, plural, single_line
 from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
@@ -148,10 +148,19 @@ def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str,
         immediate_cause=f"{named} {verb} more memory than {allowed}: at least {needed}",
         contributing_factors=tuple(variable_factors(context)),
         suggestions=(
+            *_fewer_threads(context),
             f"Raise the limit to at least {needed} for {named}: memory_limit={needed!r}.",
             f"Or do without {plural(number, 'it', 'them')}: the standard library takes next to nothing.",
         ),
     )
+
+
+def _fewer_threads(context: FailureContext) -> tuple[str, ...]:
+    """Advise one thread where the environment of the program asks for more."""
+    threads = as_int(context.specifics.get("threads"))
+    if threads is None:
+        return ()
+    return (f"Leave OPENBLAS_NUM_THREADS and OMP_NUM_THREADS at 1: each of the {threads} threads takes 40 to 100MB.",)
 
 
 def ended(context: FailureContext) -> Diagnosis | None:

@@ -21,7 +21,7 @@ __all__ = ["index_error", "key_error", "stop_iteration"]
 
 def key_error(context: FailureContext) -> Diagnosis | None:
     """A mapping without that key. None for a library's subclass of KeyError, whose message is a sentence."""
-    if context.type != "KeyError" and context.library_function:
+    if context.library_function and (context.type != "KeyError" or isinstance(context.expression, ast.Call)):
         return None
     known = expression_parts(context)
     key = single_line(context.message or format_value(context.hint("key")), 80)
@@ -57,11 +57,12 @@ def key_error(context: FailureContext) -> Diagnosis | None:
     other = _of_other_type(bare, key, keys, others)
     if other:
         tips.insert(0, other)
-    tips.append(
-        f"Write {target or 'data'}.get({key}) to get None, or a default as second argument, where the key may be "
-        "missing."
-    )
-    tips.append(f"Test first: `if {key} in {target or 'data'}:`.")
+    if meant is None:
+        tips.append(
+            f"Write {target or 'data'}.get({key}) to get None, or a default as second argument, where the key may be "
+            "missing."
+        )
+        tips.append(f"Test first: `if {key} in {target or 'data'}:`.")
     return Diagnosis(
         immediate_cause=f"{holder} has no key {key}",
         contributing_factors=tuple(variable_factors(context)),
@@ -80,6 +81,13 @@ def index_error(context: FailureContext) -> Diagnosis | None:
             contributing_factors=tuple(variable_factors(context)),
             suggestions=(f"Test first that it is not empty: `while {target or 'values'}:`.",),
         )
+    if "no such group" in context.message:
+        return Diagnosis(
+            immediate_cause=f"the pattern has no group of that number: {single_line(context.code, 80)}",
+            suggestions=("Count the groups in parentheses: group(1) is the first, group(0) all that matched.",),
+        )
+    if context.library_function and (context.type != "IndexError" or not isinstance(context.expression, ast.Subscript)):
+        return None  # a library's own, which says more
     known = expression_parts(context)
     target, index = known.get("target", ""), known.get("index", "")
     length = as_int(context.hints.get("length"))
@@ -97,7 +105,10 @@ def index_error(context: FailureContext) -> Diagnosis | None:
     if length == 0:
         tips.append(f"{holder} is empty: test `if {target or 'values'}:` first, and find out why nothing is in it.")
     elif length is not None:
-        tips.append(f"The last element is {target}[{length - 1}], or {target}[-1]: indexes begin with 0.")
+        tips.append(
+            f"{holder} has {length} {plural(length, 'element', 'elements')}: the last one is {target}[{length - 1}], "
+            f"or {target}[-1]."
+        )
     if length is not None and number == length and length:
         tips.append(f"The index is one too large: use range(len({target})), without + 1, and < in place of <=.")
     if "assignment" in context.message:

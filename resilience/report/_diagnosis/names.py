@@ -11,14 +11,14 @@ import builtins
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping
 from resilience.report._diagnosis.known_names import NOT_PYTHON, REPLACEMENTS, import_of
 from resilience.report._diagnosis.line_edits import import_line, rename_in_line
 from resilience.report._diagnosis.text import clear_among, join_words, near_matches, phrase, single_line
 from resilience.report._diagnosis.variable_origins import walk_scope
 from resilience.report.diagnosis import Diagnosis
 
-__all__ = ["name_error", "unbound_local"]
+__all__ = ["name_error", "unbound_local", "undefined_in_query"]
 
 _NAME = re.compile(r"(?:name|variable) '([^']+)'")
 _MAX_SIZE = 100_000  # characters of a program that is searched for a name
@@ -64,6 +64,27 @@ def name_error(context: FailureContext) -> Diagnosis | None:
         suggested_fix=fix,
         specifics={"undefined_name": name},
     )
+
+
+def undefined_in_query(context: FailureContext) -> Diagnosis | None:
+    """A name in an expression that a table evaluates, `DataFrame.query`, which sees the columns of the table."""
+    name = _name(context)
+    if not name or not context.library_function:
+        return None
+    columns = [str(each) for table in as_list(context.hints.get("objects")) for each in _columns_of(table)]
+    near = near_matches(name, columns)
+    tips = [f"Did you mean {join_words(near, last='or')}?"] if near else []
+    if columns:
+        tips.append(f"The table has the columns {join_words(columns, 12)}.")
+    return Diagnosis(
+        immediate_cause=f"the table has no column '{name}', and its expressions do not see the program's variables",
+        suggestions=(*tips, f"A variable of the program stands in the expression as @{name}."),
+        specifics={"undefined_name": name},
+    )
+
+
+def _columns_of(table: object) -> list[object]:
+    return as_list(as_mapping(table).get("columns"))
 
 
 def unbound_local(context: FailureContext) -> Diagnosis | None:

@@ -13,6 +13,16 @@ __all__ = ["network_error"]
 _MODULES = re.compile(r"^(?:requests|urllib3|httpx|httpcore|aiohttp|urllib|http|socket|ssl|websockets)(?:\.|$)")
 _RULES = (
     rule(
+        r"(?:Invalid URL|unknown url type:?) '(?P<scheme>https?)(?::/?|/+|;//)(?=[^/:'])(?P<rest>[^'\s]+)'",
+        "the URL is not written right after <scheme>: a colon and two slashes are",
+        "Write <scheme>://<rest> instead.",
+    ),
+    rule(
+        r"(?:Invalid URL|unknown url type:?) '(?P<scheme>\w{1,12})://(?P<rest>[^'\s]*)'",
+        "the URL is not complete: <scheme>://<rest>",
+        "Write the protocol, the host and the path: https://example.com/path.",
+    ),
+    rule(
         r"(?:Invalid URL|unknown url type:?) '(?P<url>[^'\s]+)'(?:: No (?:scheme|host))?",
         "the URL <url> does not say by which protocol it is reached",
         "Put https:// in front of the URL: https://<url>.",

@@ -2,7 +2,57 @@
 
 from __future__ import annotations
 
-__all__ = ["METHODS", "MODULE_ATTRIBUTES"]
+__all__ = ["METHODS", "MODULE_ATTRIBUTES", "SYNONYMS"]
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "average": ("mean", "avg"),
+    "avg": ("mean",),
+    "stdev": ("std", "std_dev"),
+    "stddev": ("std",),
+    "variance": ("var",),
+    "maximum": ("max",),
+    "minimum": ("min",),
+    "total": ("sum",),
+    "length": ("size", "len"),
+    "to_dict": ("model_dump", "as_dict", "_asdict"),
+    "as_dict": ("model_dump", "to_dict", "_asdict"),
+    "asdict": ("model_dump", "_asdict", "to_dict"),
+    "dict": ("model_dump", "to_dict", "_asdict"),
+    "to_json": ("model_dump_json",),
+    "from_dict": ("model_validate",),
+    "from_json": ("model_validate_json",),
+    "to_list": ("tolist", "to_pylist"),
+    "tolist": ("to_list", "to_pylist"),
+    "as_list": ("tolist", "to_list"),
+    "toarray": ("to_numpy", "tolist"),
+    "as_array": ("to_numpy",),
+    "as_numpy": ("to_numpy",),
+    "delete": ("remove", "drop", "discard"),
+    "uppercase": ("upper",),
+    "lowercase": ("lower",),
+    "unique_values": ("unique",),
+    "n_unique": ("nunique",),
+    "nunique": ("n_unique",),
+    "filter_by": ("filter", "where"),
+    "rename_columns": ("rename",),
+    "sort": ("sort_values",),
+    "order_by": ("sort_values", "sort"),
+    "group_by": ("groupby",),
+    "groupby": ("group_by",),
+    "isnull": ("is_null", "isna"),
+    "isna": ("is_null", "isnull"),
+    "fillna": ("fill_null",),
+    "dropna": ("drop_nulls",),
+    "astype": ("cast",),
+    "push": ("append", "put"),
+    "get_text": ("text", "read_text"),
+    "body": ("content", "text"),
+    "status": ("status_code",),
+    "code": ("status_code",),
+    "isempty": ("empty", "is_empty"),
+    "is_empty": ("empty",),
+}
+"""Names of methods, and what the same is called elsewhere, in order: the first that the object has is meant."""
 
 # Advice, and the name to put in its place where that alone is right. {target} is what was asked.
 METHODS: dict[tuple[str, str], tuple[str, str | None]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["REMOVED_KEYWORDS", "Keyword", "Removed", "moved_import", "removed_name"]
+__all__ = ["REMOVED_KEYWORDS", "Keyword", "Removed", "moved_import", "moved_names", "removed_name"]
 
 
 class Removed(NamedTuple):
@@ -176,6 +176,7 @@ _ROWS: tuple[Removed, ...] = (
     Removed("PIL", "ImageDraw", "textsize", "10.0", "Write <target>.textbbox((0, 0), text, font=font)."),
     Removed("PIL", "FreeTypeFont", "getsize", "10.0", "Write <target>.getbbox(text)."),
     *_rows("pydantic", "*", "2.0", "parse_obj>model_validate parse_raw>model_validate_json"),
+    *_rows("pydantic", "*", "2.0", "from_orm>model_validate update_forward_refs>model_rebuild"),
     Removed("pydantic", "", "BaseSettings", "2.0", "Write from pydantic_settings import BaseSettings."),
     Removed("pydantic", "", "ConstrainedStr", "2.0", "Write Annotated[str, StringConstraints(...)]."),
     Removed("pydantic", "", "ConstrainedInt", "2.0", "Write Annotated[int, Field(...)]."),
@@ -203,6 +204,7 @@ _IMPORTS = {
     ("scipy.misc", "factorial"): "scipy.special",
     ("scipy.misc", "comb"): "scipy.special",
     ("collections", "Mapping"): "collections.abc",
+    ("sqlalchemy.ext.declarative", "declarative_base"): "sqlalchemy.orm",
     ("keras.layers.normalization", ""): "keras.layers",
     ("langchain.llms", ""): "langchain_community.llms",
     ("flask.ext", ""): "flask_...",
@@ -252,6 +254,15 @@ def removed_name(library: str, owner: str, name: str) -> Removed | None:
     True
     """
     return _TABLE.get((library, owner, name)) or (_TABLE.get((library, "*", name)) if owner else None)
+
+
+def moved_names(module: str) -> list[str]:
+    """Return the names that were in a module and are elsewhere now.
+
+    >>> moved_names("scipy.misc")
+    ['factorial', 'comb']
+    """
+    return [name for place, name in _IMPORTS if place == module and name]
 
 
 def moved_import(module: str, name: str = "") -> str | None:

@@ -19,13 +19,14 @@ from resilience.report._diagnosis.text import phrase, single_line, with_article
 from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
-__all__ = ["Rule", "Values", "diagnose_by_rules", "expression_parts", "fill_template", "rule"]
+__all__ = ["Rule", "Values", "diagnose_by_rules", "expression_parts", "failing_node", "fill_template", "rule"]
 
 Values = Mapping[str, str]
 _PLACE = re.compile(r"<(a )?(\w+)>")
 _RENAMES = re.compile(
     r"Write (?:'(?P<text>[^']+)' instead of '(?P<old_text>[^']+)'|(?P<new>\w+) instead of (?P<old>\w+))\."
 )
+_OPERANDS = frozenset({"left", "right", "first", "second", "only", "function"})
 _WITHOUT = {
     "target": "the value",
     "left": "the left side",
@@ -63,17 +64,31 @@ def diagnose_by_rules(context: FailureContext, rules: Iterable[Rule]) -> Diagnos
         found = search_pattern(each.pattern, context.message)
         if found is not None:
             values = {
+                **{key: single_line(value, 60) for key, value in _segments(context).items() if value},
                 **expression_parts(context),
                 **{key: single_line(value) for key, value in found.groupdict().items() if value},
             }
+            known = [
+                tip for tip in (each.cause, *each.tips) if _OPERANDS.isdisjoint(_places(tip)) or _known(tip, values)
+            ]
+            cause = fill_template(each.cause, values) if each.cause in known else single_line(context.message, 220)
             return Diagnosis(
-                immediate_cause=fill_template(each.cause, values),
+                immediate_cause=cause,
                 contributing_factors=tuple(variable_factors(context)),
-                suggestions=(tips := tuple(fill_template(tip, values) for tip in each.tips)),
+                suggestions=(tips := tuple(fill_template(tip, values) for tip in each.tips if tip in known)),
                 suggested_fix=_fix(context, each.fix, found.groupdict())
                 or (_renamed(context, tips[0]) if tips else None),
             )
     return None
+
+
+def _places(template: str) -> set[str]:
+    return {found[2] for found in _PLACE.finditer(template)}
+
+
+def _known(template: str, values: Values) -> bool:
+    """Whether all operands and arguments that a text speaks of are known."""
+    return all(values.get(each) for each in _places(template) & _OPERANDS)
 
 
 def _renamed(context: FailureContext, advice: str) -> str | None:
@@ -144,10 +159,7 @@ def expression_parts(context: FailureContext) -> dict[str, str]:
         "code": single_line(context.code, 80),
         "marked": single_line(context.marked, 80),
     }
-    node = context.expression
-    statement = context.statement
-    if statement is not None and (node is None or _is_target(statement, node)):
-        node = _value_of_statement(statement)
+    node = failing_node(context)
     match node:
         case ast.BinOp(left=left, right=right) | ast.Compare(left=left, comparators=[right]):
             found |= {"left": _text(left), "right": _text(right)}
@@ -162,6 +174,14 @@ def expression_parts(context: FailureContext) -> dict[str, str]:
         case _:
             found["target"] = _text(node)
     return found
+
+
+def failing_node(context: FailureContext) -> ast.expr | None:
+    """Return the expression that failed; where that is not known, the value that the statement is about."""
+    node, statement = context.expression, context.statement
+    if statement is not None and (node is None or _is_target(statement, node)):
+        return _value_of_statement(statement)
+    return node
 
 
 def _text(node: ast.expr) -> str:

@@ -22,6 +22,9 @@ _SINGLE_EQUALS = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
 _COMMENT = re.compile(r"\s+#[^'\"]*$")
 _TRAILING = re.compile(r"[\s)\]},:;]*$")
 _STATEMENT = re.compile(r"^(\s*)(print|exec)\s+(?!>>)(.*?),?$")
+_ASSIGNING_CONDITION = re.compile(
+    r"\s*(?:if|elif|while)\s+(?P<name>[a-z_]\w*)\s*=\s*(?P<value>.+?)\s*(?P<rest>[<>]=?.*)?:\s*$"
+)
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -42,8 +45,22 @@ def equality(context: FailureContext) -> Iterator[Candidate]:
     if not re.match(r"\s*(if|elif|while|assert|return)\b", line) and "(" not in line[:start]:
         return
     found = _SINGLE_EQUALS.search(line, start)
+    named = re.match(
+        r"\s*(?:if|elif|while)\s+(?P<name>[a-z_]\w*)\s*=\s*(?P<value>.+?)\s*(?P<rest>[<>]=?.*)?:\s*$", line
+    )
+    if named is not None and not _is_bound(context, named["name"]):
+        assigned = f"({named['name']} := {named['value']})"
+        rest = f" {named['rest']}" if named["rest"] else ""
+        yield context.line or 1, f"{line[: named.start('name')]}{assigned}{rest}:", False
+        return
     if found is not None:
         yield context.line or 1, f"{line[: found.start()]}=={line[found.end() :]}", False
+
+
+def _is_bound(context: FailureContext, name: str) -> bool:
+    """Whether a line above may give a name its value; yes where the program is not at hand."""
+    above = context.lines[: (context.line or 1) - 1]
+    return not context.lines or any(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", line) for line in above)
 
 
 def parentheses(context: FailureContext) -> Iterator[Candidate]:
@@ -135,7 +152,11 @@ def dedent(context: FailureContext) -> Iterator[Candidate]:
     own = len(_indentation(context.raw_line).expandtabs(8))
     if above and above[-1].rstrip().endswith(":"):
         indentations.insert(0, f"{_indentation(above[-1])}    ")
-    for each in sorted(indentations, key=lambda each: abs(len(each.expandtabs(8)) - own)):
+    nearest = sorted(indentations, key=lambda each: abs(len(each.expandtabs(8)) - own))
+    distances = [abs(len(each.expandtabs(8)) - own) for each in nearest]
+    if distances[1:] and distances[0] == distances[1] and distances[0]:
+        return  # it may belong to either block
+    for each in nearest:
         yield context.line, each + context.code, False
 
 

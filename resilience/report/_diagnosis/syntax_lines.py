@@ -157,6 +157,18 @@ _HABITS = (
         "Write the value, or put the expression in brackets to go on in the next line.",
     ),
     _habit(
+        r"^(\s*)else\s+(?!if\b)([^:]+:.*)$",
+        "else has no condition",
+        "Write elif in front of a condition.",
+        r"\1elif \2",
+    ),
+    _habit(
+        r"^\s*case\s+[^:]*$",
+        "the colon after case is missing",
+        "Write a colon at the end of the line.",
+        lambda found: f"{found[0].rstrip()}:",
+    ),
+    _habit(
         r"^\s*(?:elif|else|except|finally|case)\b",
         "the line goes on with a block that is not there",
         "Indent it as the if, try, for or while it belongs to; nothing may stand between.",

@@ -127,6 +127,21 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Use it inside the `with` block that opens it.",
         ),
         rule(
+            r"^not readable$|^read$|not open for reading",
+            "the file is open for writing alone",
+            "Open it to be read: mode 'r'; mode 'w+' writes a new file and reads it, 'r+' an old one.",
+        ),
+        rule(
+            r"^not writable$|^write$|not open for writing",
+            "the file is open for reading alone",
+            "Open it to be written: mode 'w' begins it anew, 'a' appends, 'r+' changes it.",
+        ),
+        rule(
+            r"underlying stream is not seekable|can't do nonzero",
+            "the stream cannot be moved to that place",
+            "Read it from the beginning to the end; a file of text seeks to 0 or to what tell() returned.",
+        ),
+        rule(
             "",
             "the operating system refused: <marked>",
             "Look at the message and the path in it.",
@@ -287,6 +302,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "IntegrityError": (
+        rule(
+            r"NOT NULL constraint failed: (?P<table>\w+)\.(?P<name>\w+)",
+            "the column <name> of <table> was given no value, and needs one",
+            "Give <name> a value, or the column a default.",
+        ),
         rule(
             r"UNIQUE constraint failed: (?P<name>\S+)",
             "there is a row with this <name> already",

@@ -30,6 +30,7 @@ _NEAR = 0.7
 _MISTAKEN = re.compile(r"-?\d|(None|True|False)$")
 """Texts that would look like what is no text."""
 _COMPARED = 4
+_SHORTEST_PART = 4
 _CLEAR = 0.72
 _AHEAD = 0.06
 """How much nearer than the next one a name must be to be the one that was meant."""
@@ -38,8 +39,11 @@ _AHEAD = 0.06
 def near_matches(word: str, names: Iterable[str], limit: int = 3) -> list[str]:
     """Return those of *names* that *word* may have been meant for, the nearest first.
 
-    >>> near_matches("lenght", ["length", "width", "Lenght"])
-    ['Lenght', 'length']
+    A name that the word begins or ends comes before one that is written much the same: where a module has `heappush`,
+    `push` is a part of it and not misspelt.
+
+    >>> near_matches("lenght", ["length", "width", "Lenght"]), near_matches("push", ["heappush", "heappop", "pus"])
+    (['Lenght', 'length'], ['heappush', 'pus'])
     """
     if not word or len(word) > _LONGEST_NAME:
         return []
@@ -47,10 +51,12 @@ def near_matches(word: str, names: Iterable[str], limit: int = 3) -> list[str]:
     same = [name for name in given if _plain(name) == _plain(word)]
     if len(word) < 3:
         return same[:limit]
-    near = difflib.get_close_matches(word, given, n=limit, cutoff=_NEAR)
-    hidden = word.startswith("_")
-    near.sort(key=lambda name: name.startswith("_") and not hidden)
-    return list(dict.fromkeys([*same, *near]))[:limit]
+    near = difflib.get_close_matches(word, given, n=2 * limit, cutoff=_NEAR)
+    if not word.startswith("_"):
+        near = [name for name in near if not name.startswith("_")]
+    longer = [name for name in given if _is_part_of(word, name)]
+    longer.sort(key=lambda name: (name not in near, "_" not in name.replace(word, ""), len(name)))
+    return list(dict.fromkeys([*same, *longer, *near, *_of_one_stem(word, given)]))[:limit]
 
 
 def clear_match(word: str, names: Iterable[str]) -> str | None:
@@ -146,6 +152,18 @@ def _bounded(names: Iterable[str], word: str) -> list[str]:
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "")
+
+
+def _of_one_stem(word: str, names: list[str]) -> list[str]:
+    """Return the one name that begins as a word does and ends otherwise: ``retries`` for ``retry``."""
+    stem = word[: len(word) - 2] if len(word) > _SHORTEST_PART else word
+    found = [name for name in names if name.startswith(stem) and abs(len(name) - len(word)) <= len("ies")]
+    return found if len(found) == 1 else []
+
+
+def _is_part_of(word: str, name: str) -> bool:
+    short, long = _plain(word), _plain(name)
+    return len(short) >= _SHORTEST_PART and not name.startswith("_") and long.startswith(short) | long.endswith(short)
 
 
 def _ratio(one: str, other: str) -> float:

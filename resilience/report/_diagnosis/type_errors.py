@@ -12,7 +12,7 @@ from resilience.report._diagnosis.arguments import wrong_arguments
 from resilience.report._diagnosis.ast_utils import parsed_expression
 from resilience.report._diagnosis.context import FailureContext, known_facts
 from resilience.report._diagnosis.line_edits import replace_line
-from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts
+from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts, failing_node
 from resilience.report._diagnosis.text import single_line, with_article
 from resilience.report._diagnosis.type_rules import RULES
 from resilience.report._diagnosis.variable_origins import origin_of, reason_for_none, variable_factors
@@ -106,8 +106,8 @@ def _of_operands(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     elif "function" in left + right or "method" in left + right:
         called = one if "function" in left or "method" in left else two
         tips.append(f"Call it: {called or 'name'}() with parentheses gives the result, the bare name is the function.")
-    elif "coroutine" in (left, right):
-        tips.append(f"Await it: await {(one if left == 'coroutine' else two) or 'the call'}.")
+    elif {"coroutine", "_GatheringFuture", "Future", "Task"} & {left, right}:
+        tips.append(f"Await it: await {(two if left in _NUMBERS else one) or 'the call'}.")
     if operator in ("<", ">", "<=", ">=") and "NoneType" not in (left, right):
         tips.append("Compare values of one type, or say by what to compare: sorted(values, key=lambda each: ...).")
     if operator in ("^", "^="):
@@ -133,6 +133,9 @@ def _of_none(context: FailureContext) -> Diagnosis:
         target = known["right"]
     if "has no len" in context.message and isinstance(node := context.expression, ast.Call) and node.args:
         target = ast.unparse(node.args[0])
+    called = failing_node(context)
+    if isinstance(called, ast.Call) and ast.unparse(called.func) == target and "callable" not in context.message:
+        target = ast.unparse(called)  # what it returned, and not the function
     target = single_line(target, 60)
     node, line = parsed_expression(target), context.line
     if isinstance(node, ast.Name) and (origin := origin_of(context, node.id)) is not None:

@@ -26,16 +26,26 @@ RULES: tuple[Rule, ...] = (
         "Call one of its methods, or leave out the parentheses: a property needs none.",
     ),
     rule(
+        r"'async_generator' object is not iterable",
+        "<marked> is an async generator, which `for` cannot go through",
+        "Write async for instead of for.",
+        "In an expression write [each async for each in <marked>].",
+    ),
+    rule(
         r"'(?P<kind>coroutine|async_generator)' object is not (?:subscriptable|iterable)",
-        "<target> is a coroutine that was never awaited",
-        "Await it first: await <target>.",
+        "a coroutine was never awaited: <marked>",
+        "Await it first: await, in front of the call that makes it.",
+    ),
+    rule(
+        r"'method' object is not subscriptable",
+        "<target> is a method, and not what it returns",
+        "Call it first: <target>()[<index>]; or write parentheses instead of brackets, if <index> is its argument.",
     ),
     rule(
         r"'(?P<kind>builtin_function_or_method|function|method|type)' object is not subscriptable"
         r"|type '(?P<name>[\w.]+)' is not subscriptable",
         "<target> is a function or a class, and takes parentheses where brackets stand",
-        "Write parentheses instead of brackets: <target>(...).",
-        fix="<target>(<index>)",
+        "Write parentheses instead of brackets: <target>(...); if its result is meant, call it first.",
     ),
     rule(
         r"'(?P<kind>(?:frozen)?set|o?dict_(?:keys|values|items)|generator|map|filter|zip)' object is not subscriptable",
@@ -419,6 +429,11 @@ RULES: tuple[Rule, ...] = (
         r"cannot pickle '(?P<kind>[\w.]+)' (?:object|instances)",
         "<a kind> cannot be copied to another process or file",
         "Hand over plain data, and make the object where it is used.",
+    ),
+    rule(
+        r"both arguments should be Rational",
+        "a Fraction of two numbers takes whole numbers or Fractions",
+        "Make a Fraction of the float first: Fraction(0.5) / 2, or write it as text: Fraction('0.5').",
     ),
     rule(
         r"(?P<function>\w+)\(\) takes no keyword arguments",

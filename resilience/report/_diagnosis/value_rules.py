@@ -164,9 +164,9 @@ RULES: tuple[Rule, ...] = (
         "Leave out strict=True, or use itertools.zip_longest().",
     ),
     rule(
-        r"'(?P<value>.+)' is not a valid (?P<kind>\w+)|(?P<number>\S+) is not a valid (?P<other>\w+)",
+        r"^(?:'(?P<value>.+)'|(?P<number>\S+)) is not a valid (?P<kind>(?:\w+\.)*[A-Z_]\w*)$",
         "the enum has no member with this value: <marked>",
-        "Give one of its values; list(TheEnum) names them.",
+        "Give one of its values: list(<kind>) has them.",
     ),
     rule(
         r"invalid mode: (?P<mode>.+)|must have exactly one of create/read/write/append",

@@ -107,7 +107,8 @@ def reason_for_none(context: FailureContext, value: ast.expr | None) -> str:
         if name == "get":
             return "get() returns None for a key that is not there: give it a default"
         if name in _MATCHERS:
-            return f"{name}() returns None where the pattern does not match: test for that first"
+            beginning = "; it looks at the beginning alone, search() everywhere" if name == "match" else ""
+            return f"{name}() returns None where the pattern does not match: test for that first{beginning}"
     for each in functions_named(context, name):
         returns = [node for node in walk_scope(each) if isinstance(node, ast.Return) and node.value is not None]
         if not returns:
