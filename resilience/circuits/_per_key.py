@@ -91,6 +91,10 @@ class PerKeyPolicy(Policy):
         #: The public `CircuitBreaker` that the circuits of the keys are made after.
         self.owner: object = template.owner
 
+    def circuit_for(self, call: Call) -> HasCircuit:
+        """Return the circuit of the key of *call*; raise what its function raises."""
+        return self._circuit_of_call(call)
+
     def run(self, call: Call) -> Steps[Outcome]:
         """Take *call* through the circuit of its key, which is kept for `status`: the key is derived once."""
         try:

@@ -139,6 +139,12 @@ class _Call(BaseExchange[Any]):
     def status(self, response: Any) -> int:
         return int(response.status_code)
 
+    def receive_fault(self, error: Exception) -> Exception:
+        response: Any = safe_getattr(error, "response")
+        if response is not None:
+            response.request = self.request
+        return super().receive_fault(error)
+
     def describe_failure(self, error: BaseException) -> None:
         error.__dict__["_request"] = self.request
 
