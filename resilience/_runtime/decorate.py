@@ -94,6 +94,11 @@ _ASYNC_FLAVOURS: Mapping[Flavour, bool] = {
 class Keeper(Protocol):
     """Policies that may change while functions are guarded by them: it is given the record of each such function."""
 
+    @property
+    def replaces(self) -> bool:
+        """Whether it replaces them by `Guarded.replacing`: the wrapper is made so that it can become another one."""
+        ...
+
     def keep(self, guarded: Guarded, /) -> None: ...
 
 
@@ -186,7 +191,8 @@ class Guarded(ProcessBound):
         for policy in stack:
             policy.check_stack(self.target, self.function, stack)
         on_path = tuple([policy for policy in stack if policy.on_path])
-        return _WRAPPERS[flavour](self.target, self.function, on_path, bool(self.keepers))
+        replaceable = any(keeper.replaces for keeper in self.keepers)
+        return _WRAPPERS[flavour](self.target, self.function, on_path, replaceable)
 
     def _wrap(self, unchecked: Sequence[Policy], like: object) -> Callable[..., object]:
         wrapper = self._wrapper_for(self.policies, unchecked)

@@ -30,6 +30,7 @@ from resilience.circuits._per_key import PerKeyPolicy
 from resilience.clients.exchange import BaseExchange, by_host
 from resilience.clock import current_clock
 from resilience.errors.base import DeadlineExceededError
+from resilience.faults._policy import Chaos
 from resilience.policies._slot_policy import SlotPolicy
 from resilience.policies._timed_out import time_out
 from resilience.policies.deadline import Deadline
@@ -121,7 +122,8 @@ class HostStacks:
         self._policies = policies
         self._states = [found for policy in policies if (found := _state_by_host(policy)) is not None]
         self._by_host: dict[str, tuple[list[object], Callable[..., Any]]] = {}
-        self._guarded: Callable[..., Any] = guard(attempt, *policies)
+        self._keepers = [policy for policy in policies if isinstance(policy, Chaos)]
+        self._guarded: Callable[..., Any] = guard(attempt, *policies, keepers=self._keepers)
 
     def of(self, exchange: BaseExchange[Any]) -> Callable[..., Any]:
         """Return the guarded attempt for the host of *exchange*."""
@@ -134,7 +136,8 @@ class HostStacks:
         if found is None or found[0] != states:
             if len(self._by_host) >= _MAX_HOSTS:
                 self._by_host.clear()
-            found = self._by_host[host] = states, guard(self._attempt, *(_at(each, host) for each in self._policies))
+            stack = (_at(each, host) for each in self._policies)
+            found = self._by_host[host] = states, guard(self._attempt, *stack, keepers=self._keepers)
         return found[1]
 
 

@@ -89,6 +89,12 @@ def _retry(_: str, options: Mapping[str, Any]) -> Decorator:
     return Retry(*on, **given)
 
 
+def _chaos(_: str, options: Mapping[str, Any]) -> Decorator:
+    made = Chaos(**options)
+    made.on_path = made.enabled  # it is switched by the next plan
+    return made
+
+
 _BUDGET, _TEXT = kind_of_type("bool"), kind_of_type("str")
 assert _BUDGET is not None
 assert _TEXT is not None
@@ -140,7 +146,7 @@ SECTIONS: Sequence[Section] = (
     Section(
         "chaos",
         {"client": _TEXT, **_configurable(_types_of(Chaos), "only", "exclude")},
-        functools.partial(_unnamed, Chaos),
+        _chaos,
         "category",
     ),
 )

@@ -8,6 +8,7 @@ anywhere the wrapper calls the function itself again, and costs what it did befo
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from resilience._runtime.fast_path import substitute
 from resilience._runtime.protocol import Abandoned, Call, PassThrough, Policy
 from resilience._runtime.tracebacks import result_of
 
-__all__ = ["Entry", "Plan", "entries_here"]
+__all__ = ["Entry", "Interceptor", "Plan", "entries_here"]
 
 
 class Plan(Protocol):
@@ -48,33 +49,38 @@ _OUTSIDE = PassThrough()
 """Stands for the policies outside: `settings.disabled` switches off what is at the depth 0, and no fault of a test."""
 
 
-class _Interceptor:
+class Interceptor:
     """The stand-in of one guarded function, installed while entries that cover it are in force."""
 
     _lock = fork_safe(threading.RLock())
-    _known: ClassVar[weakref.WeakKeyDictionary[FunctionType, _Interceptor]] = weakref.WeakKeyDictionary()
+    _known: ClassVar[weakref.WeakKeyDictionary[FunctionType, Interceptor]] = weakref.WeakKeyDictionary()
 
     def __init__(self, record: Guarded) -> None:
         self._record = weakref.ref(record)
         self._uses = 0
+        self._policies: list[Policy] = []
         self._restore: Callable[[], None] | None = None
 
     @classmethod
-    def install(cls, record: Guarded) -> Callable[[], None]:
-        """Have the wrapper of a function call the stand-in; return what takes that back, once."""
+    def install(cls, record: Guarded, policy: Policy | None = None) -> Callable[[], None]:
+        """Have the wrapper of a function call the stand-in, always through *policy*; return what takes that back."""
         wrapper = cast("FunctionType | None", record.wrapper)
         if wrapper is None:  # a further decorator has made another one
             return lambda: None
         with cls._lock:
             interceptor = cls._known.setdefault(wrapper, cls(record))
             interceptor._uses += 1
+            if policy is not None:
+                interceptor._policies.append(policy)
             if interceptor._restore is None:
                 interceptor._restore = substitute(wrapper, interceptor._stand_in)
-        return interceptor._release
+        return functools.partial(interceptor._release, policy)
 
-    def _release(self) -> None:
+    def _release(self, policy: Policy | None) -> None:
         with self._lock:
             self._uses -= 1
+            if policy is not None:
+                self._policies.remove(policy)
             if self._uses == 0 and self._restore is not None:
                 self._restore()
                 self._restore = None
@@ -82,11 +88,11 @@ class _Interceptor:
     def _stand_in(self, function: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
             record = self._record()
-            entries = entries_here()
-            if record is None or not entries:
+            if record is None:
                 return function(*args, **kwargs)
             made = Call(record.target, function, args, kwargs)
-            stack = [entry.plan.policy for entry in entries if entry.covers(record, made)]
+            stack = [entry.plan.policy for entry in entries_here() if entry.covers(record, made)]
+            stack += self._policies
             if not stack:
                 return function(*args, **kwargs)
             made.base = 1
@@ -139,7 +145,7 @@ class Entry:
     def _watch(self, record: Guarded) -> None:
         with self._lock:
             if not self.is_over and self.plan.covers(record):
-                self._releases.append(_Interceptor.install(record))
+                self._releases.append(Interceptor.install(record))
 
     def end(self) -> None:
         """Take it back. Doing it twice is fine."""

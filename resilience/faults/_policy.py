@@ -1,8 +1,9 @@
 """Chaos as a policy: the innermost of a stack, it makes some calls fail, slow, or answer something else.
 
-It stands where the dependency would be, so that all others meet the fault as they would meet a real one. A `Chaos` that
-is switched off is not on the path of a call at all: the functions that it guards have a wrapper without it, and get
-another one when it is switched on.
+It stands where the dependency would be, so that all others meet the fault as they would meet a real one. A `Chaos` is
+not part of the wrappers of the functions that it guards, so that it costs nothing while it is off. While it is on, a
+stand-in takes the place of each function (`_interception`). One with a switch that is asked at each call is part of the
+wrappers.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.clock import seeded_random
 from resilience.faults._errors.detection import client_of_call
 from resilience.faults._errors.factory import error_for
+from resilience.faults._interception import Interceptor
 from resilience.faults._latency import LatencyLike, parse_latency
 from resilience.faults._real_errors import parse_client
 from resilience.faults._receiver import received
 from resilience.policies._announce import announce
 from resilience.policies.base import Policy, Steps
+from resilience.settings import DISABLED
 
 __all__ = ["Chaos", "Enabled", "Strike", "announce_strike"]
 
@@ -70,6 +73,7 @@ class Chaos(Policy):
     place: Place | None = Place.CHAOS
     supports_generators = True
     guards_local_methods = False
+    replaces = False
 
     @answers_unknown_keywords("chaos")
     def __init__(
@@ -112,10 +116,13 @@ class Chaos(Policy):
         if seed is not None:
             self._draw = seeded_random(seed)
         self._switch: Callable[..., object] | None = None
-        self.on_path: bool = enabled is not False
+        self._enabled = enabled is not False
         if not isinstance(enabled, bool):
             self._switch = _parse_switch("enabled", enabled)
-        self._records: weakref.WeakSet[Guarded] = weakref.WeakSet()
+        #: A switch has to be asked at each call. Otherwise a stand-in of the function injects, while it is enabled.
+        self.on_path: bool = self._switch is not None
+        #: The functions that it guards, and what takes the stand-in of each back.
+        self._records: weakref.WeakKeyDictionary[Guarded, Callable[[], None] | None] = weakref.WeakKeyDictionary()
         self._lock = fork_safe(threading.RLock())
 
     # -- switching -----------------------------------------------------------------------------------------------
@@ -123,32 +130,36 @@ class Chaos(Policy):
     @property
     def enabled(self) -> bool:
         """Whether it is on; with a function as its switch, whether that is asked."""
-        return self.on_path
+        return self._enabled
 
     def enable(self) -> None:
         """Switch it on, for all functions that it guards, from their next call on. Doing it twice is fine."""
-        self._set_on_path(True)
+        with self._lock:
+            self._enabled = True
+            for record in [record for record, release in self._records.items() if release is None]:
+                self._records[record] = Interceptor.install(record, self)
 
     def disable(self) -> None:
-        """Switch it off: it is no longer on the path of calls, and costs nothing. Doing it twice is fine."""
-        self._set_on_path(False)
-
-    def _set_on_path(self, on_path: bool) -> None:
+        """Switch it off: calls no longer go through it, and it costs nothing. Doing it twice is fine."""
         with self._lock:
-            if self.on_path is on_path:
-                return
-            self.on_path = on_path
-            for replace in [record.replacing(record.policies) for record in self._records]:
-                replace()
+            self._enabled = False
+            installed = {record: release for record, release in self._records.items() if release is not None}
+            for record, release in installed.items():
+                self._records[record] = None
+                release()
 
     def keepers(self) -> tuple[Keeper, ...]:
-        """Return this object: it knows the functions that it guards."""
+        """Return this object, which has to know the functions that it guards; none where it is on their path itself."""
+        if self.on_path:
+            return ()
         return (self,)
 
     def keep(self, record: Guarded, /) -> None:
-        """Remember a function that it guards, for `enable` and `disable`."""
+        """Remember a function that it guards, and inject into its calls while it is on."""
         with self._lock:
-            self._records.add(record)
+            self._records[record] = None
+            if self._enabled:
+                self._records[record] = Interceptor.install(record, self)
 
     # -- the call ------------------------------------------------------------------------------------------------
 
@@ -179,7 +190,7 @@ class Chaos(Policy):
 
     def strike(self, call: Call) -> Strike | None:
         """Return the faults of *call*; None where it goes through as it is."""
-        if not self.on_path or not self._is_for(call):
+        if not self._enabled or DISABLED.is_on() or not self._is_for(call):
             return None
         draw = self._draw or call.clock.random
         if self.rate < 1.0 and draw() >= self.rate:
@@ -227,7 +238,7 @@ class Chaos(Policy):
         shown = [f"{name}={value!r}" for name, value in options.items()]
         if self.rate != 1.0:
             shown.append(f"rate={self.rate:g}")
-        if not self.on_path:
+        if not self._enabled:
             shown.append("enabled=False")
         return f"chaos({', '.join(shown)})"
 
