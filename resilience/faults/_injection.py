@@ -73,6 +73,17 @@ class ChaosBlock:
     The block may be entered several times, and in several threads and tasks at once. It holds for the code in it, for
     tasks that are started there, and for the threads of the toolkit and of asyncio; with *everywhere* for the whole
     process. The functions that it is for are found when it is entered, and those decorated later as well.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=1)
+    ... def price() -> str:
+    ...     return "12.50"
+    >>> block = chaos(price, result="0.00")
+    >>> with block:
+    ...     price()
+    '0.00'
+    >>> price()
+    '12.50'
     """
 
     def __init__(self, target: Target, policy: Chaos, *, everywhere: bool = False) -> None:
@@ -163,7 +174,22 @@ def chaos(target: Target | None = None, /, *, everywhere: bool = False, **option
 
 
 class PlannedFailures(Undo):
-    """The failures that `fail_next` plans for the next attempts. Call it, or leave its block, to drop them."""
+    """The failures that `fail_next` plans for the next attempts. Call it, or leave its block, to drop them.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=2, base_delay=0)
+    ... def price() -> str:
+    ...     return "12.50"
+    >>> planned = fail_next(price, 3, "timeout")
+    >>> try:
+    ...     price()
+    ... except TimeoutError:
+    ...     planned.left
+    1
+    >>> planned()
+    >>> price()
+    '12.50'
+    """
 
     def __init__(self, target: Target, failures: NextFailures, *, everywhere: bool = False) -> None:
         self.policy: NextFailures = failures
@@ -193,7 +219,11 @@ class PlannedFailures(Undo):
 
 
 class NextFailures(Policy):
-    """Fail so many attempts, then none: the policy of `fail_next`."""
+    """Fail so many attempts, then none: the policy of `fail_next`.
+
+    *make* returns the exception for a call, *category* is its leaf where that is known, for the event. The count is
+    that of all threads and tasks which see the plan: each attempt takes one.
+    """
 
     supports_generators = True
 

@@ -50,7 +50,11 @@ _OUTSIDE = PassThrough()
 
 
 class Interceptor:
-    """The stand-in of one guarded function, installed while entries that cover it are in force."""
+    """The stand-in of one guarded function, installed while entries that cover it are in force.
+
+    It counts what has installed it: blocks, planned failures, policies that are enabled. The first one puts the
+    stand-in into the function's wrapper, and the last one to end takes it out again, whatever the order.
+    """
 
     _lock = fork_safe(threading.RLock())
     _known: ClassVar[weakref.WeakKeyDictionary[FunctionType, Interceptor]] = weakref.WeakKeyDictionary()

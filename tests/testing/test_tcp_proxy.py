@@ -141,7 +141,7 @@ def test_a_slow_drip_is_no_read_timeout_and_ends_by_a_limit_on_the_whole(proxy: 
 
 
 def test_a_fault_reaches_connections_that_are_open(proxy: TcpProxy):
-    with httpx.Client(trust_env=False, timeout=LONG) as client:
+    with httpx.Client(trust_env=False, timeout=LONG, limits=httpx.Limits(keepalive_expiry=None)) as client:
         url = f"http://127.0.0.1:{proxy.port}/"
         assert client.get(url).content == BODY
         with proxy.hang(), pytest.raises(httpx.ReadTimeout):
