@@ -201,6 +201,7 @@ _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
     "fallback": (_succeeds, _falls_back),
     "fallback_breaker": (_succeeds, _rejects_with_default),
     "stack": (_succeeds, _retries, _falls_back, _rejects_with_default),
+    "stack_with_chaos_off": (_succeeds, _retries, _falls_back, _rejects_with_default),
     "limit": (_succeeds, _limits),
     "full": (_succeeds, _retries, _falls_back, _rejects_with_default, _limits_with_default),
     "bulkhead": (_succeeds, _admits_as_many_as_it_has_slots),

@@ -55,6 +55,11 @@ def fleet_breaker(function: Function) -> Function:
     return guarded
 
 
+def stack_with_chaos_off(function: Function) -> Function:
+    guarded: Function = stack(resilience.chaos(category="timeout", enabled=False)(function))
+    return guarded
+
+
 def keyed() -> tuple[Function, Function]:
     def key(key: str, function: Function) -> str:
         return key

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from resilience.errors.chain import error_chain
     from resilience.errors.circuit import CircuitOpenError
+    from resilience.faults._injection import chaos, fail_next
     from resilience.gather import CallResult, GatheredResults, gather_results, gather_results_async
     from resilience.metrics.tracking import track_errors
     from resilience.policies.adaptive_limit import AdaptiveLimit, adaptive_limit
@@ -110,12 +111,14 @@ __all__ = [
     "adaptive_limit",
     "bulkhead",
     "by_method",
+    "chaos",
     "circuit_breaker",
     "classify",
     "deadline",
     "describe",
     "error_chain",
     "explain",
+    "fail_next",
     "fallback",
     "gather_results",
     "gather_results_async",
@@ -184,11 +187,13 @@ _LAZY = {
     "adaptive_limit": "policies.adaptive_limit",
     "bulkhead": "policies.bulkhead",
     "by_method": "policies.idempotency",
+    "chaos": "faults._injection",
     "circuit_breaker": "circuits",
     "classify": "classification.classifier",
     "describe": "_runtime.description",
     "error_chain": "errors.chain",
     "explain": "classification.classifier",
+    "fail_next": "faults._injection",
     "gather_results": "gather",
     "gather_results_async": "gather",
     "hedge": "policies.hedge",
@@ -219,6 +224,7 @@ _SUBMODULES = {
     "errors",
     "events",
     "execution",
+    "faults",
     "fleet",
     "integrations",
     "metrics",

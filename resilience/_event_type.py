@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
+from resilience._injected import is_injected
 from resilience._metric import Counter
 from resilience.categories import ErrorCategory, Severity
 
@@ -48,6 +49,11 @@ class Event:
         """Whether another event says the same of more calls at once: it is logged as DEBUG, whatever its kind says."""
         return False
 
+    @property
+    def injected(self) -> bool:
+        """Whether chaos has injected the error that it is about."""
+        return is_injected(getattr(self, "error", None))
+
     def fields(self) -> dict[str, object]:
         """Return the fields for a log line or a JSON document: plain values under stable keys.
 
@@ -67,6 +73,8 @@ class Event:
             hidden = field.name in shown or field.metadata.get("hidden")
             if not hidden and value is not None and value != math.inf:
                 shown[field.name] = _PLAIN[_type_in(value)](value)
+        if self.injected:
+            shown["injected"] = True
         return shown
 
     def _policy_fields(self) -> dict[str, object]:

@@ -27,6 +27,7 @@ __all__ = [
     "current_clock",
     "in_task",
     "private_random",
+    "seeded_random",
     "using_clock",
 ]
 
@@ -183,6 +184,16 @@ def private_random() -> Callable[[], float]:
     the toolkit runs or not.
     """
     return random.Random().random
+
+
+def seeded_random(seed: int) -> Callable[[], float]:
+    """Return a source of random numbers in [0, 1) that are the same for each run of a program.
+
+    >>> draw, again = seeded_random(7), seeded_random(7)
+    >>> [draw(), draw()] == [again(), again()]
+    True
+    """
+    return random.Random(seed).random
 
 
 SYSTEM: Clock = SystemClock()

@@ -16,7 +16,7 @@ listeners imports that module alone.
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from resilience._event_type import HIDDEN, Event, event_type, event_types
 from resilience._listeners import Subscription, emit, subscribe
@@ -43,6 +43,7 @@ __all__ = [
     "Event",
     "FallbackFailed",
     "FallbackUsed",
+    "FaultInjected",
     "FleetCommanded",
     "FleetLost",
     "FleetRestored",
@@ -555,3 +556,28 @@ class CircuitSetByHand(Event):
     by: str = ""
     why: str = ""
     seconds: float | None = None
+
+
+# -- chaos ------------------------------------------------------------------------------------------------------------
+
+
+@event_type(
+    "fault.injected",
+    Severity.WARNING,
+    counter=Counter("resilience.faults.injected", "Faults that chaos has injected.", ("target", "kind")),
+    escalates=False,
+)
+class FaultInjected(Event):
+    """Chaos has changed an attempt: it fails by an "error" of *category*, has a "latency", or another "result".
+
+    *seconds* are the latency. The events that follow from an injected error say ``injected`` as well.
+    """
+
+    kind: Literal["error", "latency", "result"]
+    category: ErrorCategory | None = None
+    seconds: float = 0.0
+
+    @property
+    def injected(self) -> bool:
+        """True."""
+        return True

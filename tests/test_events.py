@@ -26,6 +26,7 @@ from resilience.events import (
     Event,
     FallbackFailed,
     FallbackUsed,
+    FaultInjected,
     FleetCommanded,
     FleetLost,
     FleetRestored,
@@ -83,7 +84,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     others |= {HedgeStarted, HedgeWon, HedgePaused, ConfigurationChanged, ConfigurationRejected}
     others |= {CircuitSetByHand}
     others |= {LimitChanged}
-    others |= {DeadlineIgnored}
+    others |= {DeadlineIgnored, FaultInjected}
     others |= {FleetCommanded, FleetLost, FleetRestored}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)

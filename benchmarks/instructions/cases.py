@@ -90,6 +90,7 @@ CASES = (
     Case("method-stack", f"success, method: {_STACK}", "stack", *_EMPTY, shape="method"),
     Case("class-stack", f"success, method: {_STACK}, on the class", "stack", *_EMPTY, shape="class"),
     Case("async-stack", f"success, async: {_STACK}", "stack", *_EMPTY, shape="async"),
+    Case("chaos-off", f"success: {_STACK} + chaos that is off", "stack_with_chaos_off", f"{_STACK}", ours.stack),
     Case("async-limit", "success, asyncio: time limit", "limit", *_LIMIT, shape="async", asyncio=True, calls=500),
     Case("async-full", f"success, asyncio: {_STACK} + limit", "full", *_LIMIT, shape="async", asyncio=True, calls=500),
     Case(

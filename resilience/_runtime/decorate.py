@@ -19,11 +19,13 @@ import enum
 import functools
 import inspect
 import sys
+import threading
 import weakref
 from collections.abc import (
     AsyncGenerator,
     Callable,
     Generator,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -32,6 +34,7 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any, NamedTuple, Protocol, cast
 
+from resilience._forks import fork_safe
 from resilience._process_bound import ProcessBound, function_by_its_code
 from resilience._runtime.callables import (
     Kind,
@@ -56,11 +59,13 @@ from resilience.settings import DISABLED
 
 __all__ = [
     "Guarded",
+    "GuardedFunctions",
     "Keeper",
     "async_generator_in_block",
     "async_opener",
     "guard_function",
     "guarded",
+    "guarded_functions",
     "refuse_without_items",
 ]
 
@@ -78,8 +83,21 @@ class Flavour(enum.Enum):
     UNDECIDED = "plain or coroutine: its first call shows it"
 
 
+_ASYNC_FLAVOURS: Mapping[Flavour, bool] = {
+    Flavour.PLAIN: False,
+    Flavour.GENERATOR: False,
+    Flavour.COROUTINE: True,
+    Flavour.ASYNC_GENERATOR: True,
+}
+
+
 class Keeper(Protocol):
     """Policies that may change while functions are guarded by them: it is given the record of each such function."""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it replaces them by `Guarded.replacing`: the wrapper is made so that it can become another one."""
+        ...
 
     def keep(self, guarded: Guarded, /) -> None: ...
 
@@ -113,6 +131,18 @@ class Guarded(ProcessBound):
     def belongs_to(self, wrapper: object) -> bool:
         """Whether this is *wrapper*'s own: `functools.wraps` copies attributes to functions around it as well."""
         return self._wrapper is not None and self._wrapper() is wrapper
+
+    @property
+    def wrapper(self) -> Callable[..., object] | None:
+        """The function that callers meet, while it lives."""
+        if self._wrapper is None:
+            return None
+        return self._wrapper()
+
+    @property
+    def is_async(self) -> bool | None:
+        """Whether calls of it are awaited, or its items are; None where its first call shows it."""
+        return _ASYNC_FLAVOURS.get(self._flavour)
 
     def _instead_of_pickling(self) -> tuple[str, str]:
         return function_by_its_code(self.target)
@@ -160,7 +190,9 @@ class Guarded(ProcessBound):
             refuse(self.target, unchecked)
         for policy in stack:
             policy.check_stack(self.target, self.function, stack)
-        return _WRAPPERS[flavour](self.target, self.function, stack, bool(self.keepers))
+        on_path = tuple([policy for policy in stack if policy.on_path])
+        replaceable = any(keeper.replaces for keeper in self.keepers)
+        return _WRAPPERS[flavour](self.target, self.function, on_path, replaceable)
 
     def _wrap(self, unchecked: Sequence[Policy], like: object) -> Callable[..., object]:
         wrapper = self._wrapper_for(self.policies, unchecked)
@@ -172,7 +204,36 @@ class Guarded(ProcessBound):
         vars(wrapper).update(__wrapped__=self.function, __resilience__=self)
         for keeper in self.keepers:
             keeper.keep(self)
+        guarded_functions.add(self)
         return wrapper
+
+
+class GuardedFunctions:
+    """The guarded functions of the process, as long as they live: for what guards some of them by a policy they have.
+
+    *watchers* are called with the record of each function that is guarded from now on.
+    """
+
+    def __init__(self) -> None:
+        self.watchers: list[Callable[[Guarded], object]] = []
+        self._records: weakref.WeakSet[Guarded] = weakref.WeakSet()
+        # The collector may run while it is held, and with it a destructor that guards a function.
+        self._lock = fork_safe(threading.RLock())
+
+    def add(self, record: Guarded) -> None:
+        """Add the record of a function that has its wrapper."""
+        with self._lock:
+            self._records.add(record)
+        for watch in tuple(self.watchers):
+            watch(record)
+
+    def __iter__(self) -> Iterator[Guarded]:
+        with self._lock:
+            records = list(self._records)
+        return iter(records)
+
+
+guarded_functions = GuardedFunctions()
 
 
 def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:

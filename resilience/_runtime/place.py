@@ -28,6 +28,8 @@ class Place(enum.IntEnum):
     BULKHEAD = 7
     TIME_LIMIT = 8
     """Covers one call, and no wait for it."""
+    CHAOS = 9
+    """Stands in for what is called, so that all others meet what it injects."""
 
     @property
     def label(self) -> str:

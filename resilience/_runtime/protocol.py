@@ -620,6 +620,9 @@ class Policy(abc.ABC):
     methods: MethodSelection | None = None
     #: The kind of policy it is, by its place in a stack, for `lint`; None: any place may be right.
     place: Place | None = None
+    #: Whether calls go through it. A function is guarded without a policy that is off the path, at no cost; it is
+    #: still part of what `describe` and `lint` see. What changes it has the functions' wrappers made anew.
+    on_path: bool = True
 
     def check_stack(self, target: str, function: Callable[..., object], stack: Sequence[Policy]) -> None:
         """Raise TypeError where this policy, as part of *stack*, must not guard *function*, which is called *target*.

@@ -92,10 +92,15 @@ class PerKeyPolicy(Policy):
         #: The public `CircuitBreaker` that the circuits of the keys are made after.
         self.owner: object = template.owner
 
+    def circuit_for(self, call: Call) -> HasCircuit:
+        """Return the circuit of the key of *call*; raise what its function raises."""
+        breaker: HasCircuit = self.circuits.of_call(call, self.key)
+        return breaker
+
     def run(self, call: Call) -> Steps[Outcome]:
         """Take *call* through the circuit of its key, which is kept for `status`: the key is derived once."""
         try:
-            breaker: HasCircuit = self.circuits.of_call(call, self.key)
+            breaker = self.circuit_for(call)
         except Exception as error:  # of the key, or of its function
             return Outcome(None, error)
         call.notes[self] = breaker.circuit

@@ -28,6 +28,7 @@ from resilience.clients.deadlines import SendDeadline
 from resilience.clients.exchange import BaseExchange, by_host
 from resilience.clock import Clock
 from resilience.errors.base import DeadlineExceededError
+from resilience.faults._policy import Chaos
 from resilience.policies._keyed import Keyed
 from resilience.policies._slot_policy import SlotPolicy
 from resilience.policies._timed_out import time_out
@@ -125,7 +126,8 @@ class HostStacks:
     def __init__(self, attempt: Callable[..., Any], policies: Sequence[Policy]) -> None:
         self._attempt = attempt
         self._policies = policies
-        self._guarded: Callable[..., Any] = guard(attempt, *policies)
+        self._keepers = [policy for policy in policies if isinstance(policy, Chaos)]
+        self._guarded: Callable[..., Any] = guard(attempt, *policies, keepers=self._keepers)
         #: The states of all hosts, of the policies that are keyed by host.
         self._keyed = [found for policy in policies if (found := _keyed_by_host(policy)) is not None]
         #: The stack of each host, and the states of the host that are in it.
@@ -157,7 +159,8 @@ class HostStacks:
             if len(self._stacks) >= _MAX_HOSTS:
                 self._stacks.clear()
                 self._certain.clear()
-            found = self._stacks[host] = states, guard(self._attempt, *(_at(each, host) for each in self._policies))
+            stack = (_at(each, host) for each in self._policies)
+            found = self._stacks[host] = states, guard(self._attempt, *stack, keepers=self._keepers)
         if not any(keyed.is_crowded for keyed in self._keyed):
             self._certain[host] = found[1]
             if forgotten != self._forgotten:  # by another thread, perhaps before this host came in

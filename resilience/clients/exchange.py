@@ -12,14 +12,18 @@ from __future__ import annotations
 import abc
 import math
 from contextvars import ContextVar
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from resilience._injected import mark_injected
+from resilience._safe_access import safe_getattr
 from resilience.clients.bodies import FIXED, Body
 from resilience.clients.call_options import ParsedOptions
 from resilience.clock import SYSTEM, Clock
+from resilience.faults._receiver import FaultReceiver
 
 __all__ = [
+    "FIRST_ERROR",
     "MAX_DRAINED",
     "AsyncExchange",
     "BaseExchange",
@@ -33,6 +37,8 @@ __all__ = [
 
 R = TypeVar("R")
 
+FIRST_ERROR: Final = 400
+"""The first status of HTTP that is an error."""
 MAX_DRAINED: Final = 65_536
 """Bytes of the body of a failed response that are read, so that its connection can be used again."""
 
@@ -58,7 +64,7 @@ class ErrorResponse(Exception):
         return f"{method} {url} was answered with {status}"
 
 
-class BaseExchange(abc.ABC, Generic[R]):
+class BaseExchange(FaultReceiver, abc.ABC, Generic[R]):
     """The common part of sync and async exchanges. *options* are those of the single call.
 
     Policies, and functions such as ``key=`` of a circuit, get the exchange as the call's only argument. They read
@@ -123,6 +129,19 @@ class BaseExchange(abc.ABC, Generic[R]):
     @abc.abstractmethod
     def status(self, response: R) -> int:
         """Return the HTTP status of *response*."""
+
+    def receive_fault(self, error: Exception) -> Exception:
+        """Return what an attempt raises for an injected *error*: its response, where the client returns that."""
+        response: Any = safe_getattr(error, "response")
+        if response is None:
+            return error
+        status = self.status(response)
+        if status < FIRST_ERROR:  # the client itself raises the error of a status
+            return error
+        self.failed.append(response)
+        self.failure = failure = ErrorResponse(self.method, self.url, status, response)
+        mark_injected(failure)
+        return failure
 
     def describe_failure(self, error: BaseException) -> None:
         """Set what the client's own errors carry, such as their request, on an *error* that a policy has made."""

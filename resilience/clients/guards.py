@@ -23,7 +23,14 @@ from resilience.categories import ErrorCategory
 from resilience.classification._delivery import never_connected
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._stack import HostStacks, arranged, begin_limit
-from resilience.clients.exchange import AsyncExchange, BaseExchange, ErrorResponse, Exchange, running_attempt
+from resilience.clients.exchange import (
+    FIRST_ERROR,
+    AsyncExchange,
+    BaseExchange,
+    ErrorResponse,
+    Exchange,
+    running_attempt,
+)
 from resilience.clock import current_clock
 from resilience.errors.base import DeadlineExceededError, ResilienceError
 from resilience.policies._unrepeatable import forbid_repeat
@@ -33,7 +40,6 @@ from resilience.policies.stop_reason import StopReason
 
 __all__ = ["AsyncGuard", "Guard"]
 
-_FIRST_ERROR: Final = 400
 _REPORT: Final = "resilience"
 
 
@@ -56,7 +62,7 @@ class Guard:
                     header.send(exchange)
                 response = exchange.send()
                 status = exchange.status(response)
-                if status < _FIRST_ERROR:
+                if status < FIRST_ERROR:
                     exchange.unclaimed.append(response)
                     return response
                 exchange.failed.append(response)
@@ -127,7 +133,7 @@ class AsyncGuard:
                     header.send(exchange)
                 response = await exchange.send()
                 status = exchange.status(response)
-                if status < _FIRST_ERROR:
+                if status < FIRST_ERROR:
                     exchange.unclaimed.append(response)
                     return response
                 exchange.failed.append(response)

@@ -177,6 +177,12 @@ class _Call(BaseExchange[Any]):
     def status(self, response: Any) -> int:
         return int(response.status_code)
 
+    def receive_fault(self, error: Exception) -> Exception:
+        response: Any = safe_getattr(error, "response")
+        if response is not None:
+            response.request = self.request
+        return super().receive_fault(error)
+
     def describe_failure(self, error: BaseException) -> None:
         """Set the request that ``error.request`` returns: the library raises RuntimeError where there is none."""
         error.__dict__["_request"] = self.request

@@ -17,6 +17,7 @@ from typing import Any, cast, get_args
 
 from resilience._validation import did_you_mean
 from resilience.categories import ErrorCategory, combine
+from resilience.faults import Lognormal, Uniform
 from resilience.policies._retry_config import OnExhausted
 from resilience.policies.backoff import Jitter
 from resilience.policies.bulkhead import Order
@@ -139,6 +140,23 @@ def _after(value: object) -> object:
     return read_duration(value)
 
 
+def _latency(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return read_duration(value)
+    table = cast("Mapping[str, object]", value)
+    for names, distribution in _DISTRIBUTIONS.items():
+        if set(table) == set(names):
+            return distribution(*(read_duration(table[name]) for name in names))
+    raise ValueError(f"a duration, or a table such as {_EXAMPLES}, not {value!r}")
+
+
+_EXAMPLES = "{p50 = '40ms', p99 = '300ms'} or {low = 1, high = 2}"
+_DISTRIBUTIONS: Mapping[tuple[str, str], Callable[[float, float], object]] = {
+    ("p50", "p99"): Lognormal,
+    ("low", "high"): Uniform,
+}
+
+
 def _anything(value: object) -> object:
     return value
 
@@ -147,6 +165,20 @@ _DURATION_SCHEMA: Mapping[str, object] = {
     "oneOf": [
         {"type": "number", "exclusiveMinimum": 0},
         {"type": "string", "pattern": r"^\s*(\d+(\.\d*)?|\.\d+)\s*(ms|s|m|min|h|d)?\s*$"},
+    ]
+}
+_LATENCY_SCHEMA: Mapping[str, object] = {
+    "oneOf": [
+        *cast("list[object]", _DURATION_SCHEMA["oneOf"]),
+        *(
+            {
+                "type": "object",
+                "properties": dict.fromkeys(names, _DURATION_SCHEMA),
+                "required": list(names),
+                "additionalProperties": False,
+            }
+            for names in _DISTRIBUTIONS
+        ),
     ]
 }
 _CATEGORY_SCHEMA: Mapping[str, object] = {
@@ -172,6 +204,8 @@ _KINDS: Mapping[str, Kind] = {
     "OnExhausted": _choice(get_args(OnExhausted)),
     "Order": _choice(get_args(Order)),
     "Mode": _choice(get_args(Mode)),
+    "Enabled": Kind("boolean", _boolean, {"type": "boolean"}),
+    "LatencyLike": Kind("latency", _latency, _LATENCY_SCHEMA),
     "CategoryLike": Kind("categories", _categories, _CATEGORY_SCHEMA),
     "Mapping[CategoryLike, int]": Kind("numbers by category", _by_category(_integer), _COUNTS_SCHEMA),
     "Mapping[CategoryLike, Backoff | Wait]": Kind("durations by category", _by_category(read_duration), _WAITS_SCHEMA),

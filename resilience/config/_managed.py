@@ -25,6 +25,7 @@ class ConfiguredPolicies(Pipeline):
     `Policies` makes it: one object for each name.
     """
 
+    replaces = True
     __slots__ = ("_handed_out", "_lock", "_plan", "_records", "name")
 
     def __init__(self, name: str, plan: Plan) -> None:

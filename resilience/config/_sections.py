@@ -16,6 +16,7 @@ from resilience._runtime.pipeline import Decorator
 from resilience._validation import did_you_mean, signature_of
 from resilience.circuits import CircuitBreaker
 from resilience.config._kinds import ANYTHING, DURATION, Kind, kind_of_type
+from resilience.faults import Chaos
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies._retry_config import RetryOptions
 from resilience.policies.bulkhead import Bulkhead
@@ -88,8 +89,15 @@ def _retry(_: str, options: Mapping[str, Any]) -> Decorator:
     return Retry(*on, **given)
 
 
-_BUDGET = kind_of_type("bool")
+def _chaos(_: str, options: Mapping[str, Any]) -> Decorator:
+    made = Chaos(**options)
+    made.on_path = made.enabled  # it is switched by the next plan
+    return made
+
+
+_BUDGET, _TEXT = kind_of_type("bool"), kind_of_type("str")
 assert _BUDGET is not None
+assert _TEXT is not None
 _NAME_AND_KEYS = ("name", "key", "max_keys", "only", "exclude")
 
 SECTIONS: Sequence[Section] = (
@@ -134,6 +142,12 @@ SECTIONS: Sequence[Section] = (
         {"limit": DURATION, **_configurable(_types_of(Timeout))},
         functools.partial(_unnamed, Timeout),
         "limit",
+    ),
+    Section(
+        "chaos",
+        {"client": _TEXT, **_configurable(_types_of(Chaos), "only", "exclude")},
+        _chaos,
+        "category",
     ),
 )
 """All sections, in the order of a stack, outermost first."""

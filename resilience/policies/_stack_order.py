@@ -23,6 +23,7 @@ _Condition: TypeAlias = Callable[[Policy, Policy, Sequence[Policy]], bool]
 
 _FALLBACK, _DEADLINE, _RETRY, _HEDGE = Place.FALLBACK, Place.DEADLINE, Place.RETRY, Place.HEDGE
 _BREAKER, _RATE, _BULKHEAD, _LIMIT = Place.CIRCUIT_BREAKER, Place.RATE_LIMIT, Place.BULKHEAD, Place.TIME_LIMIT
+_CHAOS = Place.CHAOS
 
 _NAMES = {
     _FALLBACK: "fallback",
@@ -33,10 +34,14 @@ _NAMES = {
     _RATE: "rate-limit",
     _BULKHEAD: "bulkhead",
     _LIMIT: "timeout",
+    _CHAOS: "chaos",
 }
 """The kinds, as the names of rules have them: ``retry-inside-breaker``."""
 
+_UNTRIED = "it does not meet the faults that chaos injects, and an exercise does not show what it does"
+
 _REASONS: Mapping[tuple[Place, Place], str] = {
+    **{(_CHAOS, place): _UNTRIED for place in Place if place is not _CHAOS},
     (_RETRY, _FALLBACK): "the retry sees the substitute, a success, and never makes the call again",
     (_HEDGE, _FALLBACK): "the first substitute wins the race, also where another copy would have an answer",
     (_BREAKER, _FALLBACK): "the circuit sees the substitute, a success, and never opens",

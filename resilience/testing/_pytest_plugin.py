@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from resilience.testing import Faults, RecordedEvents, VirtualClock
+    from resilience.testing import Faults, RecordedEvents, Rehearsal, VirtualClock
 
-__all__ = ["faults", "fresh_circuits", "recorded_events", "virtual_clock"]
+__all__ = ["faults", "fresh_circuits", "recorded_events", "resilience", "virtual_clock"]
 
 _MARKERS = (
     "no_resilience: policies are switched off while the test runs, in the whole process",
@@ -89,6 +89,15 @@ def faults() -> Iterator[Faults]:
 
     with Faults() as faults:
         yield faults
+
+
+@pytest.fixture
+def resilience() -> Iterator[Rehearsal]:
+    """Faults of the test: ``resilience.chaos(...)``, ``resilience.fail_next(...)``, ``resilience.open(...)``."""
+    from resilience.testing import Rehearsal
+
+    with Rehearsal() as rehearsal:
+        yield rehearsal
 
 
 _CLOCK: pytest.StashKey[VirtualClock] = pytest.StashKey()

@@ -11,6 +11,7 @@ from resilience import (
     Finding,
     Pipeline,
     bulkhead,
+    chaos,
     circuit_breaker,
     deadline,
     fallback,
@@ -52,7 +53,17 @@ stock = slots()
 catalogue = breaker()
 per_key = breaker(key=lambda *_: 1)
 
+faults = chaos(category="timeout")
 BAD: list[tuple[str, list[Any]]] = [
+    ("fallback-inside-chaos", [faults, empty]),
+    ("deadline-inside-chaos", [faults, deadline(5)]),
+    ("retry-inside-chaos", [faults, retry()]),
+    ("hedge-inside-chaos", [faults, hedge(1)]),
+    ("breaker-inside-chaos", [faults, breaker()]),
+    ("breaker-inside-chaos", [retry(), chaos(latency=1, enabled=False), per_key]),
+    ("rate-limit-inside-chaos", [faults, RateLimit()]),
+    ("bulkhead-inside-chaos", [faults, slots()]),
+    ("timeout-inside-chaos", [faults, timeout(2)]),
     ("fallback-inside-retry", [retry(), empty]),
     ("fallback-inside-retry", [deadline(5), retry(), fallback(default=0, on="timeout"), timeout(1)]),
     ("fallback-inside-retry", [retry("not_found"), fallback(default=0, on="not_found")]),
@@ -99,6 +110,7 @@ BAD: list[tuple[str, list[Any]]] = [
 GOOD: list[list[Any]] = [
     [fallback(default=0), deadline(10), retry(), hedge(1), breaker(), RateLimit(), slots(), timeout(2)],
     [deadline(10), fallback(default=0), retry(), timeout(2)],
+    [retry(), breaker(), timeout(2), chaos(latency=1), chaos(category="timeout", rate=0.1)],
     [timeout(10), retry(), breaker(), slots(), timeout(2)],
     [timeout(10), fallback(default=0), retry(), timeout(2)],
     [timeout(10), slots(), timeout(2)],
@@ -212,6 +224,7 @@ def test_the_places_are_in_the_right_order():
         "rate limit",
         "bulkhead",
         "time limit",
+        "chaos",
     ]
     assert hedge(0.5).seconds == 0.5
     assert hedge("p95").seconds < math.inf
