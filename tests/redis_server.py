@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 
 import pybreaker
@@ -33,9 +34,13 @@ def executable() -> str:
 
 
 class Server:
-    """A Redis server process on a free port of the loopback."""
+    """A Redis server process on a free port of the loopback; a *durable* one keeps what it has acknowledged when it is
+    killed.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="redis-")
+        self._keeps = ["--dir", self._folder.name, "--appendonly", "yes" if durable else "no"]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -44,7 +49,7 @@ class Server:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            [executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._keeps],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -70,6 +75,9 @@ class Server:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -79,3 +87,4 @@ class Server:
         self.kill()
         for client in self._clients:
             client.close()
+        self._folder.cleanup()
