@@ -36,20 +36,24 @@ def executable() -> str:
 class Server:
     """A Redis server process on a free port of the loopback; a *durable* one keeps what it has acknowledged when it is
     killed.
+
+    Where many clients connect while the server is away give another address of the loopback, such as 127.0.0.2: on the
+    usual one a client may get the free port as its own, connect to itself, and keep the server from coming back.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, host: str = "127.0.0.1") -> None:
+        self.host = host
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")
         self._keeps = ["--dir", self._folder.name, "--appendonly", "yes" if durable else "no"]
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             self.port = free.getsockname()[1]
         self._clients: list[redis.Redis] = []
         self.start()
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self._keeps],
+            [executable(), "--port", str(self.port), "--bind", self.host, "--save", "", *self._keeps],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -59,7 +63,7 @@ class Server:
 
     def client(self, *, text: bool = False) -> redis.Redis:
         # redis-py retries ten times by itself
-        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
+        client = redis.Redis(self.host, self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
         self._clients.append(client)
         return client
 

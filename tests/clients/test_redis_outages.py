@@ -36,7 +36,7 @@ POLICIES = (
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with contextlib.closing(Server(durable=True)) as durable:
+    with contextlib.closing(Server(durable=True, host="127.0.0.2")) as durable:
         yield durable
 
 
@@ -94,7 +94,7 @@ def test_no_order_is_lost_and_none_is_made_twice(server: Server):
             guarded.set(name, number)  # may be made twice, so it succeeds each time
             assert guarded.get(name) == str(number).encode()
 
-    with protect(redis.Redis(port=server.port, socket_timeout=PATIENCE), *POLICIES) as guarded:
+    with protect(redis.Redis(host=server.host, port=server.port, socket_timeout=PATIENCE), *POLICIES) as guarded:
         errors: list[BaseException] = []
 
         def caller(name: str) -> None:
@@ -131,7 +131,9 @@ def test_async_no_order_is_lost_and_none_is_made_twice(server: Server):
             assert await guarded.get(name) == str(number).encode()
 
     async def scenario() -> int:
-        async with protect(async_redis.Redis(port=server.port, socket_timeout=PATIENCE), *POLICIES) as guarded:
+        async with protect(
+            async_redis.Redis(host=server.host, port=server.port, socket_timeout=PATIENCE), *POLICIES
+        ) as guarded:
             outages = asyncio.create_task(asyncio.to_thread(orders.let_outages_happen, server))
             async with asyncio.TaskGroup() as callers:
                 for number in range(CALLERS):
