@@ -44,7 +44,9 @@ class Server:
     def __init__(self, *, durable: bool = False, host: str = "127.0.0.1") -> None:
         self.host = host
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")
-        self._keeps = ["--dir", self._folder.name, "--appendonly", "yes" if durable else "no"]
+        self._keeps = ["--dir", self._folder.name]
+        if durable:  # by "everysec" a write may be acknowledged up to two seconds before it is in the file
+            self._keeps += ["--appendonly", "yes", "--appendfsync", "always"]
         with socket.socket() as free:
             free.bind((host, 0))
             self.port = free.getsockname()[1]
