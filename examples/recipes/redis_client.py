@@ -1,4 +1,4 @@
-"""Redis: a protected client. What may be sent twice is decided by command: a GET may, and an INCR may not."""
+"""Redis: a protected client. What may be sent twice is decided by command: an HGET may, and an INCR may not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_client(url: str) -> redis.Redis:
 @fallback(default=None)
 def cached_page(client: redis.Redis, name: str) -> str | None:
     """Return a page from the cache; none while Redis is down: the program renders it then."""
-    page = client.get(f"page:{name}")
+    page = client.hget("pages", name)
     return None if page is None else str(page)
 
 

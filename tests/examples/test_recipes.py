@@ -117,7 +117,7 @@ def test_redis(redis: RedisServer):
     module = recipe("redis_client")
     url = f"redis://127.0.0.1:{redis.port}/0"
     with no_waits(), module.open_client(url) as client:
-        client.set("page:lamp", "a brass lamp")
+        client.hset("pages", "lamp", "a brass lamp")
         assert module.cached_page(client, "lamp") == "a brass lamp"
         assert [module.count_order(client, f"order-{number}") for number in range(3)] == [1, 2, 3]
         redis.kill()
@@ -220,7 +220,7 @@ def test_arq(service: Services, redis: RedisServer, monkeypatch: pytest.MonkeyPa
 
 
 def test_kafka(service: Services):
-    """A consumer is killed in the midst of its orders, and the brokers are paused: each order is charged for."""
+    """A consumer is killed while it handles orders, and the brokers are paused: each order is charged for."""
     import aiokafka
 
     orders = [f"order-{number}" for number in range(40)]

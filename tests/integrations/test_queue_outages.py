@@ -32,7 +32,7 @@ ORDERS = [f"order-{number}" for number in range(60)]
 
 
 class Framework:
-    """How tasks of one framework are sent, and run."""
+    """The sender and the worker of one framework."""
 
     command: Sequence[str]
 
