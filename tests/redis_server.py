@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 
 import pybreaker
@@ -33,18 +34,28 @@ def executable() -> str:
 
 
 class Server:
-    """A Redis server process on a free port of the loopback."""
+    """A Redis server process on a free port of the loopback; a *durable* one keeps what it has acknowledged when it is
+    killed.
 
-    def __init__(self) -> None:
+    Where many clients connect while the server is away give another address of the loopback, such as 127.0.0.2: on the
+    usual one a client may get the free port as its own, connect to itself, and keep the server from coming back.
+    """
+
+    def __init__(self, *, durable: bool = False, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self._folder = tempfile.TemporaryDirectory(prefix="redis-")
+        self._keeps = ["--dir", self._folder.name]
+        if durable:  # by "everysec" a write may be acknowledged up to two seconds before it is in the file
+            self._keeps += ["--appendonly", "yes", "--appendfsync", "always"]
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((host, 0))
             self.port = free.getsockname()[1]
         self._clients: list[redis.Redis] = []
         self.start()
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            [executable(), "--port", str(self.port), "--bind", self.host, "--save", "", *self._keeps],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -54,7 +65,7 @@ class Server:
 
     def client(self, *, text: bool = False) -> redis.Redis:
         # redis-py retries ten times by itself
-        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
+        client = redis.Redis(self.host, self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
         self._clients.append(client)
         return client
 
@@ -70,6 +81,9 @@ class Server:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
@@ -79,3 +93,4 @@ class Server:
         self.kill()
         for client in self._clients:
             client.close()
+        self._folder.cleanup()

@@ -1,20 +1,17 @@
-"""anthropic: one retry instead of two, which a long answer does not time out."""
+"""anthropic: one retry instead of two. An attempt has 60 s, for a model takes its time."""
 
 from __future__ import annotations
 
 from anthropic import Anthropic
 
-from resilience import standard
-
-model = standard("model of anthropic", timeout=60, idempotent=True)
+from resilience.clients import protect
 
 
 def open_client(base_url: str, api_key: str) -> Anthropic:
-    """Open the client without its own two retries, which would multiply with those of the stack."""
-    return Anthropic(base_url=base_url, api_key=api_key, max_retries=0, timeout=55)
+    """Open the client. Its own two retries, which would multiply with those of the stack, are switched off."""
+    return protect(Anthropic(base_url=base_url, api_key=api_key))
 
 
-@model
 def answer(client: Anthropic, question: str) -> str:
     """Return the model's answer."""
     message = client.messages.create(model="small", max_tokens=1000, messages=[{"role": "user", "content": question}])

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, Request
 
 from resilience import RetryBudget, circuit_breaker, retry_on_category, timeout
 from resilience.circuits import snapshot
+from resilience.clients import protect
 from resilience.integrations.fastapi import request_deadline
 from resilience.integrations.http.starlette import install
 
@@ -21,7 +22,8 @@ breaker = circuit_breaker("catalogue of fastapi", failure_threshold=5, reset_tim
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """Open the client with the application, and close it with it."""
-    async with httpx.AsyncClient(base_url=os.environ.get("CATALOGUE", "http://catalogue:8000")) as client:
+    plain = httpx.AsyncClient(base_url=os.environ.get("CATALOGUE", "http://catalogue:8000"))
+    async with protect(plain, retry_on_category(max_delay=1, budget=budget), breaker, timeout(1.5)) as client:
         app.state.client = client
         yield
 
@@ -30,9 +32,6 @@ app = FastAPI(lifespan=lifespan, dependencies=[Depends(request_deadline(5))])
 install(app)  # errors as problem documents: an open circuit is a 503 with Retry-After, a deadline a 504
 
 
-@retry_on_category(attempts=3, max_delay=1, budget=budget)
-@breaker
-@timeout(1.5)
 async def search_catalogue(client: httpx.AsyncClient, query: str) -> list[str]:
     """Ask the catalogue, within what is left of the request's deadline."""
     response = await client.get("/search", params={"q": query})

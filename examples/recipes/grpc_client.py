@@ -1,4 +1,4 @@
-"""gRPC: a time limit for each call by the channel itself, and its transparent retries alone."""
+"""gRPC: a protected channel. Its deadline is that of the stack, and the server learns of it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 
-from resilience import remaining, standard
+from resilience import standard
+from resilience.clients import protect
 
-stock = standard("stock of grpc", timeout=None)  # gRPC keeps the limit: the server learns of it as well
+READS = {"/shop.Stock/Count"}  # or `option idempotency_level = NO_SIDE_EFFECTS` in the .proto
+
+
+def is_read(call: Any) -> bool:
+    """Return whether a call of the channel may happen twice."""
+    return call.url in READS
 
 
 def open_channel(target: str) -> Any:
-    """Open a channel without retries of a service configuration, which would multiply with those of the stack."""
-    return grpc.insecure_channel(target, options=[("grpc.enable_retries", 0)])
+    """Open a channel. Make the stubs of it, and not of another one."""
+    return protect(grpc.insecure_channel(target), standard("stock of grpc", idempotent=is_read))
 
 
-@stock
 def count(channel: Any, item: str) -> str:
     """Return how many there are."""
     call = channel.unary_unary("/shop.Stock/Count")
-    answer: bytes = call(item.encode(), timeout=min(3.0, remaining() or 3.0))
+    answer: bytes = call(item.encode())
     return answer.decode()

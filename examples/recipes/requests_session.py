@@ -1,19 +1,16 @@
-"""requests: a time limit for each request, since the library has none, and its own retries left off."""
+"""requests: a protected session, whose calls have time limits, which the library itself does not give them."""
 
 from __future__ import annotations
 
 import requests
 
-from resilience import remaining, standard
+from resilience.clients import protect
 
-catalogue = standard("catalogue of requests", timeout=None)  # requests keeps the limit, in the caller's thread
-
-session = requests.Session()  # its adapters make no retries unless they are given a urllib3 Retry
+session = protect(requests.Session())  # calls stay in their thread
 
 
-@catalogue
 def search(base_url: str, query: str) -> tuple[str, ...]:
     """Return the names that are found."""
-    response = session.get(f"{base_url}/search", params={"q": query}, timeout=min(3.0, remaining() or 3.0))
-    response.raise_for_status()  # a 503 is a failure only if it is raised
+    response = session.get(f"{base_url}/search", params={"q": query})
+    response.raise_for_status()  # the last response, where the retries were in vain
     return tuple(item["name"] for item in response.json())

@@ -12,7 +12,7 @@ from resilience._runtime.protocol import Policy
 from resilience._validation import require_choice
 from resilience.circuits import CircuitBreaker, all_circuits
 from resilience.clients._protection import Protection, attach_protection, protection_of
-from resilience.clients.adapter import Adapter, adapter_for
+from resilience.clients.adapter import Adapter, adapter_for, why_no_adapter
 from resilience.clients.deadlines import SendDeadline
 from resilience.clients.guards import AsyncGuard, Guard
 from resilience.policies.idempotency import idempotency_of, unless_post
@@ -56,7 +56,7 @@ def protect(client: C, *policies: Decorator, on_unsupported: OnUnsupported = "ra
     require_choice("on_unsupported", on_unsupported, get_args(OnUnsupported))
     adapter = adapter_for(client)
     if adapter is None:
-        raise TypeError(f"protect({client!r}): no adapter for {type(client).__module__}; write one, or guard functions")
+        raise TypeError(f"protect({client!r}): {why_no_adapter(client)}")
     if protection_of(client) is not None:
         raise TypeError(f"protect({client!r}): it is protected already; give all policies at once")
     protection = _Fitting(adapter, client, on_unsupported).fit(policies)

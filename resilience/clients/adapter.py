@@ -24,7 +24,16 @@ from resilience.clients._protection import Protection
 from resilience.clients.exchange import by_host
 from resilience.clients.guards import AsyncGuard, Guard
 
-__all__ = ["GROUP", "Adapter", "ErrorTree", "Finding", "FindingKind", "adapter_for", "register_adapter"]
+__all__ = [
+    "GROUP",
+    "Adapter",
+    "ErrorTree",
+    "Finding",
+    "FindingKind",
+    "adapter_for",
+    "register_adapter",
+    "why_no_adapter",
+]
 
 C = TypeVar("C")
 
@@ -43,10 +52,21 @@ _MODULES: Final = {
     "httpx": "httpx",
     "httpx2": "httpx2",
     "openai": "openai",
+    "redis": "redis",
     "requests": "requests",
     "urllib3": "urllib3",
 }
 """By the top-level module of a client's class: the module of this package that has its adapter."""
+
+_IN_TRANSACTION: Final = {
+    "asyncpg": "asyncpg",
+    "django": "django",
+    "psycopg": "psycopg",
+    "psycopg2": "sqlalchemy",
+    "psycopg_pool": "psycopg",
+    "sqlalchemy": "sqlalchemy",
+}
+"""By the top-level module of what makes transactions: the module of `resilience.integrations` that retries them."""
 
 _BY_STRUCTURE: Final = ("openai",)
 """Modules whose adapter knows clients of any module by their structure, such as generated ones."""
@@ -147,6 +167,18 @@ def adapter_for(client: object) -> Adapter[Any] | None:
         if adapter is not None and adapter.covers(client):
             return adapter
     return None
+
+
+def why_no_adapter(client: object) -> str:
+    """Return why there is no adapter for *client*, and what guards its calls instead."""
+    module = type(client).__module__
+    integration = _IN_TRANSACTION.get(module.partition(".")[0])
+    if integration is None:
+        return f"no adapter for {module}; write one, or guard functions"
+    return (
+        "a statement that failed is lost with its transaction: retry the transaction, by in_transaction of"
+        f" resilience.integrations.{integration}"
+    )
 
 
 def _adapter_named(name: str) -> Adapter[Any] | None:

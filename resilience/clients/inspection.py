@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from resilience._runtime.worst_case import SINGLE_CALL
 from resilience.clients._protection import protection_of
-from resilience.clients.adapter import Finding, adapter_for
+from resilience.clients.adapter import Finding, adapter_for, why_no_adapter
 
 __all__ = ["Inspection", "inspect_client"]
 
@@ -54,7 +54,7 @@ def inspect_client(client: object, *, attempts: float = 1) -> Inspection:
     """
     adapter = adapter_for(client)
     if adapter is None:
-        raise TypeError(f"inspect_client({client!r}): no adapter for {type(client).__module__}")
+        raise TypeError(f"inspect_client({client!r}): {why_no_adapter(client)}")
     findings = adapter.inspect(client)
     protection = protection_of(client)
     worst = SINGLE_CALL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from resilience import (
     retry_on_category,
     timeout,
 )
-from resilience.clients import by_host, protect, protection_of
+from resilience.clients import by_host, inspect_client, protect, protection_of
 from resilience.clients._error_tree import ErrorTree, joined
 
 HTTPX = ErrorTree(httpx.TransportError, httpx.TimeoutException)
@@ -51,6 +52,33 @@ def test_a_client_is_protected_once() -> None:
 def test_a_client_without_an_adapter_is_refused() -> None:
     with pytest.raises(TypeError, match="no adapter for builtins"):
         protect(object(), deadline(5))
+
+
+def engine() -> object:
+    return pytest.importorskip("sqlalchemy").create_engine("sqlite://")
+
+
+def pool_of_psycopg() -> object:
+    return pytest.importorskip("psycopg_pool").ConnectionPool(open=False)
+
+
+def pool_of_asyncpg() -> object:
+    kind = pytest.importorskip("asyncpg").Pool
+    return object.__new__(kind)  # a pool is made on an event loop
+
+
+@pytest.mark.parametrize(
+    ("make", "integration"), [(engine, "sqlalchemy"), (pool_of_psycopg, "psycopg"), (pool_of_asyncpg, "asyncpg")]
+)
+def test_a_client_whose_calls_are_parts_of_a_transaction_is_refused_by_what_retries_that(
+    make: Callable[[], object], integration: str
+) -> None:
+    expected = f"retry the transaction, by in_transaction of resilience.integrations.{integration}"
+    client = make()
+    with pytest.raises(TypeError, match=expected):
+        protect(client, deadline(5))
+    with pytest.raises(TypeError, match=expected):
+        inspect_client(client)
 
 
 def test_what_is_not_a_policy_is_refused() -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 BUCKETS = b"<ListAllMyBucketsResult><Buckets><Bucket><Name>photos</Name></Bucket></Buckets></ListAllMyBucketsResult>"
+DECLINED = "declined"
+"""An order with this in its body is answered with 402."""
 _MODEL: dict[str, Any] = {"id": "1", "model": "small"}
 ANSWERS: dict[str, object] = {
     "/search": [{"name": "brass lamp"}, {"name": "oil lamp"}],
@@ -40,6 +42,8 @@ class Services:
     def __init__(self, url: str) -> None:
         self.url = url
         self.asked: Counter[str] = Counter()
+        self.orders: list[str] = []
+        """The bodies of orders that were accepted."""
         self.down = False
 
 
@@ -50,11 +54,16 @@ def services() -> Iterator[Services]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
             found.asked[path] += 1
             if found.down or found.asked[path] == 1:
                 self.send_error(503)
                 return
+            if DECLINED in body:
+                self.send_error(402)
+                return
+            if path == "/orders":
+                found.orders.append(body)
             content = BUCKETS
             if path != "/":
                 content = json.dumps(ANSWERS[path]).encode()

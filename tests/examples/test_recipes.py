@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from resilience import Pipeline, retry_on_category
 from resilience.testing import no_waits
 from tests.examples.recipe_server import Services, services
+from tests.kafka_cluster import Cluster, cluster
 from tests.redis_server import Server as RedisServer
 
 pytest.importorskip("langgraph")  # it comes with the libraries of all recipes
@@ -109,6 +111,19 @@ def test_redis_as_the_store_of_stale_answers(service: Services, redis: RedisServ
             prices.of("lamp")
         redis.start()
     stale._redis.close()
+
+
+def test_redis(redis: RedisServer):
+    module = recipe("redis_client")
+    url = f"redis://127.0.0.1:{redis.port}/0"
+    with no_waits(), module.open_client(url) as client:
+        client.hset("pages", "lamp", "a brass lamp")
+        assert module.cached_page(client, "lamp") == "a brass lamp"
+        assert [module.count_order(client, f"order-{number}") for number in range(3)] == [1, 2, 3]
+        redis.kill()
+        assert module.cached_page(client, "lamp") is None
+        redis.start()
+        assert module.count_order(client, "order-3") == 1  # on another connection
 
 
 @contextlib.contextmanager
@@ -202,6 +217,42 @@ def test_arq(service: Services, redis: RedisServer, monkeypatch: pytest.MonkeyPa
 
     assert asyncio.run(scenario()) == "order-1"
     assert service.asked["/orders"] == 2
+
+
+def test_kafka(service: Services):
+    """A consumer is killed while it handles orders, and the brokers are paused: each order is charged for."""
+    import aiokafka
+
+    orders = [f"order-{number}" for number in range(40)]
+
+    def accepted() -> set[str]:
+        return {json.loads(body)["order"] for body in service.orders}
+
+    async def until(condition: Callable[[], bool]) -> None:
+        while not condition():
+            await asyncio.sleep(0.01)
+
+    async def scenario(kafka: Cluster) -> bytes:
+        environment = {"KAFKA": kafka.address, "PAYMENTS": service.url, "BASE_DELAY": "0.1"}
+        command = ("-m", "examples.recipes.kafka_consumer")
+        async with aiokafka.AIOKafkaProducer(bootstrap_servers=kafka.address) as producer:
+            for order in [*orders[:20], "order-declined", *orders[20:]]:
+                await producer.send_and_wait("orders", order.encode())
+            with program(*command, **environment):
+                await until(lambda: len(accepted()) >= 10)
+        with program(*command, **environment):
+            await until(lambda: len(accepted()) >= 25)
+            with kafka.paused():
+                await asyncio.sleep(0.5)
+            await until(lambda: accepted() == set(orders))
+        failed = aiokafka.AIOKafkaConsumer(
+            "orders.failed", bootstrap_servers=kafka.address, auto_offset_reset="earliest"
+        )
+        async with failed:
+            return (await failed.getone()).value
+
+    with cluster() as kafka:
+        assert asyncio.run(asyncio.wait_for(scenario(kafka), 3 * PATIENCE)) == b"order-declined"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ LIBRARY = ClientLibrary(
             "client.execute_command": _NO_CONNECTION_YET,
             "asyncio.client.execute_command": _NO_CONNECTION_YET,
         },
-        callers=("execute wrapper async_wrapper get_connection ensure_connection connect initialize __aenter__"),
+        callers=(
+            "execute wrapper async_wrapper get_connection ensure_connection connect initialize __aenter__ load_scripts"
+            " immediate_execute_command"
+        ),
         one_request_in="commands",
     ),
 )
