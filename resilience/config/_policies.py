@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
@@ -40,6 +40,17 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Policies"]
 
 C = TypeVar("C")
+
+Layer: TypeAlias = Callable[[], Mapping[str, Any]]
+"""A source of a configuration that is asked at each reload."""
+
+
+@runtime_checkable
+class HasSettings(Protocol):
+    """A model of pydantic: its values by `model_dump`."""
+
+    def model_dump(self, *, exclude_unset: bool) -> dict[str, Any]: ...
+
 
 _FILES = ("resilience.toml", "pyproject.toml")
 _DEFAULT = "default"
@@ -79,9 +90,16 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     'code'
     """
 
-    def __init__(self, read: Callable[[], Settings], path: Path | None, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Settings],
+        path: Path | None,
+        environment: Mapping[str, str] | None,
+        layers: Sequence[Layer] = (),
+    ) -> None:
         self._read = read
         self._environment = environment
+        self._layers = tuple(layers)
         #: The file that was read, if any.
         self.path: Path | None = path
         self._set = Settings()  # by the running program
@@ -97,26 +115,35 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     @classmethod
     def load(
         cls,
-        source: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        source: str | os.PathLike[str] | Mapping[str, Any] | HasSettings | None = None,
         *,
         defaults: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        layers: Sequence[Layer] = (),
     ) -> Self:
         """Return the policies that *source* describes.
 
         Args:
-            source: the path of a TOML file, or a mapping laid out as one. Unless given, ``resilience.toml`` in the
-                current directory, or ``pyproject.toml`` with a table ``[tool.resilience]``.
+            source: the path of a TOML file, or a mapping laid out as one, or a model of pydantic whose ``model_dump``
+                is such a mapping, as that of pydantic-settings. Unless given, ``resilience.toml`` in the current
+                directory, or ``pyproject.toml`` with a table ``[tool.resilience]``.
             defaults: what the program itself says, in the same layout; the file wins over it.
             environment: variables; those of the process unless given.
+            layers: functions without arguments that return further mappings laid out as a file, such as
+                `resilience.config.openfeature.flag_layer`. Each is called at each `reload`, wins over the environment
+                and over the layers before it; its name, or its attribute ``origin``, is the origin of its values.
 
         Raises ConfigurationError for a source that cannot be read, and for an invalid value.
         """
         if isinstance(source, Mapping):
             tree = source
-            return cls(lambda: _layered(defaults, read_tree(tree, "code")), None, environment)
+            return cls(lambda: _layered(defaults, read_tree(tree, "code")), None, environment, layers)
+        if isinstance(source, HasSettings):
+            model, origin = source, type(source).__qualname__
+            read = lambda: _layered(defaults, read_tree(model.model_dump(exclude_unset=True), origin))  # noqa: E731
+            return cls(read, None, environment, layers)
         path = _found(source)
-        return cls(lambda: _layered(defaults, read_file(path)), path, environment)
+        return cls(lambda: _layered(defaults, read_file(path)), path, environment, layers)
 
     # -- as a mapping --------------------------------------------------------------------------------------------------
 
@@ -306,6 +333,8 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         settings = self._read()
         environment = os.environ if self._environment is None else self._environment
         settings.merge(read_environment(environment, list(settings.policies)))
+        for layer in self._layers:
+            settings.merge(read_tree(layer(), _origin_of(layer)))
         settings.merge(self._set)
         return settings
 
@@ -346,6 +375,10 @@ class Policies(Mapping[str, ConfiguredPolicies]):
 
     def __repr__(self) -> str:
         return f"<Policies of {self._source}: {', '.join(self)}>"
+
+
+def _origin_of(layer: Layer) -> str:
+    return str(getattr(layer, "origin", None) or getattr(layer, "__name__", type(layer).__name__))
 
 
 def _layered(defaults: Mapping[str, Any] | None, settings: Settings) -> Settings:

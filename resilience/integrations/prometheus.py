@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._undo import Undo
+from resilience.clock import current_clock
 from resilience.integrations._extras import missing_library
 from resilience.metrics._call_stats import CALL_STATS, CallStats, Durations
 from resilience.metrics._collector import Collector
@@ -220,7 +220,9 @@ class _Exemplars:
         labels = self._source() if outcome != CANCELLED else None
         if labels:
             bucket = bisect_left(BOUNDS, took)
-            self._last.setdefault((stats.target, outcome), {})[bucket] = Exemplar(dict(labels), took, time.time())
+            self._last.setdefault((stats.target, outcome), {})[bucket] = Exemplar(
+                dict(labels), took, current_clock().wall()
+            )
         return True
 
     def added_to(self, labels: Sequence[str], buckets: Sequence[tuple[str, float]]) -> Sequence[Any]:
