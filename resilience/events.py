@@ -532,10 +532,10 @@ class ConfigurationChanged(Event):
 @event_type(
     "configuration.rejected",
     Severity.WARNING,
-    counter=Counter("resilience.configuration.rejections", "Configurations that could not be meant.", ("target",)),
+    counter=Counter("resilience.configuration.rejections", "Invalid configurations that were refused.", ("target",)),
 )
 class ConfigurationRejected(Event):
-    """A configuration was read again and cannot be meant: the one before goes on. *problem* says what is wrong."""
+    """A configuration was read again and is invalid: the one before stays in force. *problem* says what is wrong."""
 
     error: Exception
     problem: str = ""

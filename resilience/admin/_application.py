@@ -254,7 +254,7 @@ def admin(
     It shows states, counts and names of circuits and functions, and nothing of a call: no argument, no message, no
     secret. Each change is an event, ``circuit.set_by_hand`` or ``configuration.changed``, with its author and reason.
 
-    Raises TypeError or ValueError for options that cannot be meant.
+    Raises TypeError or ValueError for invalid options.
 
     >>> application = admin(token="a long random text")
     >>> application.close()

@@ -48,7 +48,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def _refused(arguments: argparse.Namespace, error: ConfigurationError) -> int:
-    """Say why a configuration cannot be meant."""
+    """Say why a configuration is invalid."""
     if arguments.json:
         print_json({"file": arguments.file, "error": str(error)})
     elif arguments.github:

@@ -156,7 +156,7 @@ examples:
 
 The environment counts: RESILIENCE__POLICIES__CATALOGUE__TIMEOUT=2 is seen.
 
-exit codes: 0 nothing wrong, 1 the configuration cannot be meant or a rule is
+exit codes: 0 nothing wrong, 1 the configuration is invalid or a rule is
 broken, 2 usage error or no such module, 130 Ctrl-C
 """
 

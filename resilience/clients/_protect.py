@@ -19,7 +19,7 @@ from resilience.policies.idempotency import idempotency_of, unless_post
 from resilience.policies.retry import Retry
 from resilience.policies.timeout import Timeout
 
-__all__ = ["OnUnsupported", "protect", "standard_protection"]
+__all__ = ["OnUnsupported", "fit", "install", "protect", "require_adapter", "standard_protection"]
 
 C = TypeVar("C")
 
@@ -54,14 +54,32 @@ def protect(client: C, *policies: Decorator, on_unsupported: OnUnsupported = "ra
     'AsyncClient'
     """
     require_choice("on_unsupported", on_unsupported, get_args(OnUnsupported))
+    adapter = require_adapter(client)
+    protection, guard = fit(adapter, client, policies, on_unsupported)
+    return install(adapter, client, guard, protection)
+
+
+def require_adapter(client: object) -> Adapter[Any]:
+    """Return the adapter of *client*. Raises TypeError if there is none, and for a client that is protected."""
     adapter = adapter_for(client)
     if adapter is None:
         raise TypeError(f"protect({client!r}): {why_no_adapter(client)}")
     if protection_of(client) is not None:
         raise TypeError(f"protect({client!r}): it is protected already; give all policies at once")
+    return adapter
+
+
+def fit(
+    adapter: Adapter[Any], client: object, policies: Sequence[Decorator], on_unsupported: OnUnsupported
+) -> tuple[Protection, Guard | AsyncGuard]:
+    """Return *policies* as they guard *client*, and the guard that takes its exchanges through them."""
     protection = _Fitting(adapter, client, on_unsupported).fit(policies)
     kind = AsyncGuard if adapter.is_async(client) else Guard
-    guard = kind(protection.target, protection.policies, adapter.errors(client))
+    return protection, kind(protection.target, protection.policies, adapter.errors(client))
+
+
+def install(adapter: Adapter[Any], client: C, guard: Guard | AsyncGuard, protection: Protection) -> C:
+    """Return *client*, or a copy of it, whose exchanges go through *guard*."""
     protected = cast("C", adapter.install(client, guard, protection))
     attach_protection(protected, protection)
     return protected

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import is_generator
@@ -125,7 +125,10 @@ def _part(
         if given.pop("budget", True):
             given["budget"] = budgets.setdefault(name, RetryBudget(name))
         options = given
-    return section.make(name, options)
+    part: Any = section.make(name, options)
+    if before is not None and section.continues:
+        changes.append(part.continuing(before.part))
+    return cast("Decorator", part)
 
 
 def _refused(name: str, section: Section, settings: Mapping[str, Setting], error: Exception) -> ConfigurationError:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
@@ -15,7 +16,7 @@ from resilience._undo import Undo
 from resilience._validation import did_you_mean, parse_duration
 from resilience.config._managed import ConfiguredPolicies
 from resilience.config._plan import Plan, check_plan, make_plan
-from resilience.config._routes import Route, best_route, parse_route
+from resilience.config._routes import Route, best_route, names_of, parse_route
 from resilience.config._schema import json_schema
 from resilience.config._sections import section_named
 from resilience.config._sources import (
@@ -34,8 +35,22 @@ from resilience.profiles import override_profiles
 
 if TYPE_CHECKING:
     from resilience.categories import CategoryLike
+    from resilience.config._routed_clients import RoutedClient
 
 __all__ = ["Change", "Policies"]
+
+C = TypeVar("C")
+
+Layer: TypeAlias = Callable[[], Mapping[str, Any]]
+"""A source of a configuration that is asked at each reload."""
+
+
+@runtime_checkable
+class HasSettings(Protocol):
+    """A model of pydantic: its values by `model_dump`."""
+
+    def model_dump(self, *, exclude_unset: bool) -> dict[str, Any]: ...
+
 
 _FILES = ("resilience.toml", "pyproject.toml")
 _DEFAULT = "default"
@@ -63,7 +78,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
 
     `load` makes one. Values come from the program's *defaults*, the file, the environment and `set`, the later ones
     winning; `origin` says where one comes from. `reload` reads all of it again and puts what has changed in force
-    between two calls. A configuration that cannot be meant changes nothing: `ConfigurationError` says what is wrong.
+    between two calls. An invalid configuration changes nothing: `ConfigurationError` says what is wrong.
 
     >>> policies = Policies.load({"policies": {"catalogue": {"retry": 2, "timeout": "500ms"}}}, environment={})
     >>> @policies["catalogue"]
@@ -75,9 +90,16 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     'code'
     """
 
-    def __init__(self, read: Callable[[], Settings], path: Path | None, environment: Mapping[str, str] | None) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Settings],
+        path: Path | None,
+        environment: Mapping[str, str] | None,
+        layers: Sequence[Layer] = (),
+    ) -> None:
         self._read = read
         self._environment = environment
+        self._layers = tuple(layers)
         #: The file that was read, if any.
         self.path: Path | None = path
         self._set = Settings()  # by the running program
@@ -85,6 +107,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         self._budgets: dict[str, RetryBudget] = {}
         self._managed: dict[str, ConfiguredPolicies] = {}
         self._routes: list[Route] = []
+        self._clients: weakref.WeakSet[RoutedClient] = weakref.WeakSet()
         self._rows: Undo | None = None
         self._lock = fork_safe(threading.RLock())
         self._apply(self._merged())
@@ -92,26 +115,35 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     @classmethod
     def load(
         cls,
-        source: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        source: str | os.PathLike[str] | Mapping[str, Any] | HasSettings | None = None,
         *,
         defaults: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        layers: Sequence[Layer] = (),
     ) -> Self:
         """Return the policies that *source* describes.
 
         Args:
-            source: the path of a TOML file, or a mapping laid out as one. Unless given, ``resilience.toml`` in the
-                current directory, or ``pyproject.toml`` with a table ``[tool.resilience]``.
+            source: the path of a TOML file, or a mapping laid out as one, or a model of pydantic whose ``model_dump``
+                is such a mapping, as that of pydantic-settings. Unless given, ``resilience.toml`` in the current
+                directory, or ``pyproject.toml`` with a table ``[tool.resilience]``.
             defaults: what the program itself says, in the same layout; the file wins over it.
             environment: variables; those of the process unless given.
+            layers: functions without arguments that return further mappings laid out as a file, such as
+                `resilience.config.openfeature.flag_layer`. Each is called at each `reload`, wins over the environment
+                and over the layers before it; its name, or its attribute ``origin``, is the origin of its values.
 
-        Raises ConfigurationError for a source that cannot be read, and for what cannot be meant.
+        Raises ConfigurationError for a source that cannot be read, and for an invalid value.
         """
         if isinstance(source, Mapping):
             tree = source
-            return cls(lambda: _layered(defaults, read_tree(tree, "code")), None, environment)
+            return cls(lambda: _layered(defaults, read_tree(tree, "code")), None, environment, layers)
+        if isinstance(source, HasSettings):
+            model, origin = source, type(source).__qualname__
+            read = lambda: _layered(defaults, read_tree(model.model_dump(exclude_unset=True), origin))  # noqa: E731
+            return cls(read, None, environment, layers)
         path = _found(source)
-        return cls(lambda: _layered(defaults, read_file(path)), path, environment)
+        return cls(lambda: _layered(defaults, read_file(path)), path, environment, layers)
 
     # -- as a mapping --------------------------------------------------------------------------------------------------
 
@@ -122,6 +154,47 @@ class Policies(Mapping[str, ConfiguredPolicies]):
                 plan = make_plan(name, self._settings.resolved(name), {}, self._budgets)
                 self._managed[name] = ConfiguredPolicies(name, plan)
             return self._managed[name]
+
+    def for_client(self, client: C, *, default: str | None = None) -> C:
+        """Return *client* guarded by these policies, as `resilience.clients.protect` guards it: each request by route.
+
+        Args:
+            client: a client of a library that `protect` knows.
+            default: the name of the policies for requests that no route matches. None: those are not guarded.
+
+        A reload replaces the policies, and the routes, of the client as well: a call that runs ends as it began.
+
+        Raises TypeError for a client that `protect` refuses, KeyError for a name that there is not, and
+        ConfigurationError where there is neither a route nor a *default*, or where policies cannot guard the client,
+        such as a hedge of a sync one.
+
+        >>> import httpx
+        >>> policies = Policies.load(
+        ...     {
+        ...         "policies": {"catalogue": {"retry": 2, "timeout": "500ms"}},
+        ...         "routes": [{"match": "GET catalogue.internal/items/*", "policy": "catalogue"}],
+        ...     },
+        ...     environment={},
+        ... )
+        >>> client = policies.for_client(httpx.Client())
+        """
+        from resilience.config._routed_clients import protect_by_routes
+
+        if default is not None:
+            self._require(default)
+        with self._lock:
+            if default is None and not self._routes:
+                raise ConfigurationError(
+                    f"{self._source}: there are no routes, so no request of the client would be guarded: write"
+                    " [[routes]], or name the policies for all requests, as in for_client(client, default='catalogue')"
+                )
+            return protect_by_routes(client, default, self._begin_client)
+
+    def _begin_client(self, client: RoutedClient) -> None:
+        """Put the policies in force for a new *client*, and remember it for the next reload."""
+        plans = {name: self[name].plan for name in names_of(self._routes, client.default)}
+        client.preparing(self._routes, plans)()
+        self._clients.add(client)
 
     def _require(self, name: str) -> None:
         known = list(self._settings.policies)
@@ -181,8 +254,8 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     def set(self, name: str, option: str, value: object, *, by: str = "", why: str = "") -> list[Change]:
         """Set an option while the program runs, until `unset`; it wins over all other sources. Return what changed.
 
-        *by* and *why* are kept with the value, for `origin` and for the event. Raises ConfigurationError for a value
-        that cannot be meant, and changes nothing then.
+        *by* and *why* are kept with the value, for `origin` and for the event. Raises ConfigurationError for an
+        invalid value, and changes nothing then.
         """
         section, key = _path_of(option)
         self._require(name)
@@ -205,7 +278,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
 
         Calls that run end as they began. Circuits, budgets and limits whose options are the same go on with what they
         know; a circuit whose options have changed keeps its state, and the time for which it is open. Raises
-        ConfigurationError, and changes nothing, for a configuration that cannot be meant.
+        ConfigurationError, and changes nothing, for an invalid configuration.
         """
         with self._lock:
             return self._change(self._set)
@@ -239,8 +312,8 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     def watch(self, seconds: float = 5.0) -> Watch:
         """Look at the file every so many *seconds*, and `reload` when it has changed. Return what ends that.
 
-        A configuration that cannot be meant is logged as an event, ``configuration.rejected``, and the one before goes
-        on. Raises ValueError where the policies do not come from a file.
+        An invalid configuration is an event, ``configuration.rejected``, and the one before stays in force. Raises
+        ValueError where the policies do not come from a file.
         """
         if self.path is None:
             raise ValueError("these policies come from no file: give Policies.load the path of one to watch it")
@@ -260,6 +333,8 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         settings = self._read()
         environment = os.environ if self._environment is None else self._environment
         settings.merge(read_environment(environment, list(settings.policies)))
+        for layer in self._layers:
+            settings.merge(read_tree(layer(), _origin_of(layer)))
         settings.merge(self._set)
         return settings
 
@@ -271,30 +346,39 @@ class Policies(Mapping[str, ConfiguredPolicies]):
                     f"{self._source}: policies.{name} is missing, and functions are guarded by it: put it back, or"
                     " restart the program"
                 )
+        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
+        _require_policies(routes, settings, self._source)
+        clients = list(self._clients)
+        by_clients = {name for client in clients for name in names_of(routes, client.default)}
         plans: dict[str, Plan] = {}
         for name in settings.policies:
             if name in self._managed:
                 plans[name] = make_plan(name, settings.resolved(name), self._managed[name].plan.kept, self._budgets)
             else:
                 check_plan(name, settings.resolved(name))
-        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
-        _require_policies(routes, settings, self._source)
+        began = {name: make_plan(name, settings.resolved(name), {}, self._budgets) for name in by_clients - {*plans}}
         rows = {
             label: {cell: setting.value for cell, setting in row.items()} for label, row in settings.categories.items()
         }
         applying = [_applying(self._managed[name], plan) for name, plan in plans.items()]
+        applying += [client.preparing(routes, {**plans, **began}) for client in clients]
         overrides = _overridden(rows, self._source)
         for plan in plans.values():
             for change in plan.changes:
                 change()
         for apply in applying:
             apply()
+        self._managed.update((name, ConfiguredPolicies(name, plan)) for name, plan in began.items())
         if self._rows is not None:
             self._rows()
         self._routes, self._rows, self._settings = routes, overrides, settings
 
     def __repr__(self) -> str:
         return f"<Policies of {self._source}: {', '.join(self)}>"
+
+
+def _origin_of(layer: Layer) -> str:
+    return str(getattr(layer, "origin", None) or getattr(layer, "__name__", type(layer).__name__))
 
 
 def _layered(defaults: Mapping[str, Any] | None, settings: Settings) -> Settings:
@@ -367,7 +451,7 @@ def _applying(managed: ConfiguredPolicies, plan: Plan) -> Callable[[], None]:
 
 
 def _overridden(rows: Mapping[str, Mapping[str, object]], source: str) -> Undo | None:
-    """Change rows of the category table. Raises ConfigurationError for one that cannot be meant."""
+    """Change rows of the category table. Raises ConfigurationError for an invalid one."""
     if not rows:
         return None
     try:

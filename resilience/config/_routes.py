@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from resilience.config._sources import ConfigurationError
 
-__all__ = ["Route", "best_route", "parse_route"]
+__all__ = ["Route", "best_route", "names_of", "parse_route"]
 
 _METHOD = re.compile(r"[A-Z]+")
 
@@ -25,6 +25,9 @@ class Route(NamedTuple):
     host: str
     path: str
     policy: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}{self.path}".strip()
 
     def matches(self, method: str, host: str, path: str) -> bool:
         """Whether a request goes by this route. A path pattern that ends in a name matches what is below it as well."""
@@ -50,7 +53,7 @@ def parse_route(text: str, policy: str, origin: str) -> Route:
     >>> parse_route("GET catalogue.internal/items/*", "catalogue", "resilience.toml")
     Route(method='GET', host='catalogue.internal', path='/items/*', policy='catalogue')
 
-    Raises ConfigurationError for a text that cannot be meant.
+    Raises ConfigurationError for an invalid text.
     """
     words = text.split()
     method = ""
@@ -69,6 +72,14 @@ def best_route(routes: Sequence[Route], method: str, url: str) -> Route | None:
     host, path = _host_and_path(url)
     found = [route for route in routes if route.matches(method, host, path or "/")]
     return max(found, key=lambda route: route.specificity, default=None)
+
+
+def names_of(routes: Sequence[Route], default: str | None) -> list[str]:
+    """Return the names of the policies that requests may get, each once."""
+    names = [route.policy for route in routes]
+    if default is not None:
+        names.append(default)
+    return list(dict.fromkeys(names))
 
 
 def _host_and_path(url: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from resilience.config._kinds import ANYTHING, DURATION, Kind, kind_of_type
 from resilience.faults import Chaos
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies._retry_config import RetryOptions
+from resilience.policies.adaptive_limit import AdaptiveLimit
 from resilience.policies.bulkhead import Bulkhead
 from resilience.policies.deadline import Deadline
 from resilience.policies.fallback import Fallback
@@ -36,15 +37,15 @@ class Section:
     """A policy that can be configured: its *options*, by name, and what makes it of the name of the dependency.
 
     *short* is the option that a bare value is for: ``timeout = 2`` is ``timeout = {limit = 2}``. Without one, a bare
-    ``true`` takes the defaults. *keeps_state* says that the policy is one object for all that it guards, which goes on
-    where its options stay the same.
+    ``true`` takes the defaults. *continues* says that a policy of other options takes over what the one before knows,
+    by its method ``continuing``: the calls in flight, the tokens that are gone.
     """
 
     name: str
     options: Mapping[str, Kind]
     make: Callable[[str, Mapping[str, Any]], Decorator]
     short: str | None = None
-    keeps_state: bool = False
+    continues: bool = False
 
     def read(self, option: str, value: object) -> object:
         """Return *value* as the policy takes it. Raises ValueError for an option that it does not have."""
@@ -108,34 +109,39 @@ SECTIONS: Sequence[Section] = (
         "default",
     ),
     Section("deadline", {"limit": DURATION}, functools.partial(_unnamed, Deadline), "limit"),
-    Section("retry", {**_retry_kinds(), "budget": _BUDGET}, _retry, "attempts", keeps_state=True),
+    Section("retry", {**_retry_kinds(), "budget": _BUDGET}, _retry, "attempts"),
     Section(
         "hedge",
         _configurable(_types_of(Hedge), "to_threads", *_NAME_AND_KEYS),
         functools.partial(_unnamed, Hedge),
         "after",
-        keeps_state=True,
     ),
-    Section("circuit", _circuit_kinds(), functools.partial(_named, CircuitBreaker), keeps_state=True),
+    Section("circuit", _circuit_kinds(), functools.partial(_named, CircuitBreaker)),
     Section(
         "throttle",
         _configurable(_types_of(Throttle), *_NAME_AND_KEYS),
         functools.partial(_named, Throttle),
-        keeps_state=True,
+        continues=True,
     ),
     Section(
         "rate_limit",
         _configurable(_types_of(RateLimit), *_NAME_AND_KEYS),
         functools.partial(_named, RateLimit),
         "rate",
-        keeps_state=True,
+        continues=True,
+    ),
+    Section(
+        "adaptive_limit",
+        _configurable(_types_of(AdaptiveLimit), *_NAME_AND_KEYS),
+        functools.partial(_named, AdaptiveLimit),
+        continues=True,
     ),
     Section(
         "bulkhead",
         _configurable(_types_of(Bulkhead), *_NAME_AND_KEYS),
         functools.partial(_named, Bulkhead),
         "limit",
-        keeps_state=True,
+        continues=True,
     ),
     Section(
         "timeout",

@@ -32,7 +32,7 @@ _TOP = ("policies", "routes", "categories")
 
 
 class ConfigurationError(ValueError):
-    """A configuration that cannot be meant: the message has the source, the key, the value and what would be right.
+    """An invalid configuration: the message has the source, the key, the value and what would be right.
 
     Nothing of it has been applied.
     """
@@ -131,7 +131,7 @@ def _shown(value: object) -> str:
 def read_file(path: Path) -> Settings:
     """Return what a TOML file says: its tables, or those below ``[tool.resilience]``.
 
-    Raises ConfigurationError for a file that cannot be read, is no TOML, or says what cannot be meant.
+    Raises ConfigurationError for a file that cannot be read, is no TOML, or has an invalid value.
     """
     try:
         tree = tomllib.loads(path.read_text("utf-8"))

@@ -1,5 +1,7 @@
 """OpenTelemetry: metrics read when they are exported, durations recorded as calls end, events on the current span.
 
+`attempt_spans` is a policy that gives each attempt a span of its own; the span is current while the attempt runs.
+
 `install` uses the API alone: the application sets up the SDK, and without one nothing goes anywhere. An instrument can
 not be taken back from its provider, so each provider has one set of instruments for good, which observe the collector
 that is installed, or nothing.
@@ -15,17 +17,22 @@ from typing import TYPE_CHECKING
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._metric import Metric
+from resilience._outcome import Outcome
+from resilience._runtime.protocol import PROCEED
 from resilience._undo import Undo
-from resilience._validation import require_bool
+from resilience._validation import require, require_bool
+from resilience.classification.classifier import classify
 from resilience.clients.exchange import current_attempt
 from resilience.events import Event
 from resilience.integrations._extras import missing_library
 from resilience.metrics._call_stats import CALL_STATS, CallStats
 from resilience.metrics._collector import Collector
 from resilience.metrics.definitions import BOUNDS, CANCELLED, DURATION, SCOPE, all_metrics, attribute
+from resilience.policies.base import Policy, Steps
 from resilience.policies.retry_budget import RetryBudget
 
 try:
+    from opentelemetry import context as contexts
     from opentelemetry import metrics, trace
     from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
 except ModuleNotFoundError as _error:
@@ -35,9 +42,13 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import Span, SpanProcessor
 
-__all__ = ["Installed", "install", "resend_counts"]
+    from resilience._runtime.protocol import Call
+    from resilience._runtime.worst_case import WorstCase
+
+__all__ = ["AttemptSpans", "Installed", "attempt_spans", "current_trace", "install", "resend_counts"]
 
 _RESEND_COUNT = "http.request.resend_count"
+_CATEGORY = attribute("category")
 
 
 def install(
@@ -203,3 +214,77 @@ def resend_counts() -> SpanProcessor:
                 span.set_attribute(_RESEND_COUNT, attempt - 1)
 
     return ResendCounts()
+
+
+class AttemptSpans(Policy):
+    """A span for each call of the next layer: below a retry, for each attempt; outermost, for the call with them all.
+
+    The span is of the kind INTERNAL, a child of the current one, and current itself while the layer runs: the spans of
+    instrumented clients are its children. A failure gives it the status ERROR, the error's type as ``error.type``, and
+    its category as ``resilience.category``; no message and no argument. A call that is cancelled ends it without.
+
+    It does not guard generator functions: their items are made in the contexts of their consumers.
+
+    Args:
+        name: the name of the spans; the function's qualified name unless given.
+        tracer_provider: the provider of the tracer; the global one unless given.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=3)
+    ... @attempt_spans("charge")
+    ... def charge(order: str) -> str:
+    ...     return "paid"
+    >>> charge("a-17")
+    'paid'
+    """
+
+    supports_generators = False
+
+    def __init__(self, name: str | None = None, *, tracer_provider: trace.TracerProvider | None = None) -> None:
+        from resilience import __version__
+
+        require(name is None or isinstance(name, str), "name", name, "the spans' name as text, or None", TypeError)
+        self.name: str | None = name
+        self._tracer = trace.get_tracer(SCOPE, __version__, tracer_provider)
+
+    def run(self, call: Call) -> Steps:
+        """Make the call within a span."""
+        span = self._tracer.start_span(self.name or call.target)
+        token = contexts.attach(trace.set_span_in_context(span))
+        try:
+            outcome: Outcome = yield PROCEED
+            if outcome.error is not None and span.is_recording():
+                span.set_status(trace.StatusCode.ERROR)
+                span.set_attribute("error.type", type(outcome.error).__qualname__)
+                span.set_attribute(_CATEGORY, classify(outcome.error).label)
+            return outcome
+        finally:
+            contexts.detach(token)
+            span.end()
+
+    def worst(self, inside: WorstCase) -> WorstCase:
+        return inside
+
+    def __str__(self) -> str:
+        return "attempt_spans()" if self.name is None else f"attempt_spans({self.name!r})"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+attempt_spans = AttemptSpans
+"""The policy under the name by which it decorates."""
+
+
+def current_trace() -> Mapping[str, str] | None:
+    """Return the ids of the current span for an exemplar; None where there is none, or it is not sampled.
+
+    For the durations of Prometheus: ``install(exemplars=current_trace)`` of `resilience.integrations.prometheus`.
+
+    >>> current_trace() is None
+    True
+    """
+    found = trace.get_current_span().get_span_context()
+    if not found.is_valid or not found.trace_flags.sampled:
+        return None
+    return {"trace_id": trace.format_trace_id(found.trace_id), "span_id": trace.format_span_id(found.span_id)}

@@ -11,21 +11,24 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._undo import Undo
+from resilience.clock import current_clock
 from resilience.integrations._extras import missing_library
-from resilience.metrics._call_stats import Durations
+from resilience.metrics._call_stats import CALL_STATS, CallStats, Durations
 from resilience.metrics._collector import Collector
-from resilience.metrics.definitions import BOUNDS, DURATION, all_metrics, bound_name
+from resilience.metrics.definitions import BOUNDS, CANCELLED, DURATION, all_metrics, bound_name
 from resilience.policies.retry_budget import RetryBudget
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, values
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+    from prometheus_client.samples import Exemplar
 except ModuleNotFoundError as _error:
     raise missing_library(_error, "prometheus") from None
 
@@ -35,18 +38,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Installed", "install"]
 
+_ExemplarSource: TypeAlias = "Callable[[], Mapping[str, str] | None]"
+
 
 def install(
-    registry: CollectorRegistry = REGISTRY, component: str | None = None, *, budgets: Iterable[RetryBudget] = ()
+    registry: CollectorRegistry = REGISTRY,
+    component: str | None = None,
+    *,
+    budgets: Iterable[RetryBudget] = (),
+    exemplars: Callable[[], Mapping[str, str] | None] | None = None,
 ) -> Installed:
     """Show Prometheus what the policies and `track_errors` count, in *registry*, until undone.
 
     *component* is that of the errors of functions that name none themselves. *budgets* are retry budgets to show beside
-    those of tracked functions; each needs a name. Call it once in each process, at start-up. Installed twice in one
-    registry it is there once, until both are undone; ValueError where the two differ.
+    those of tracked functions; each needs a name. *exemplars* returns the labels of an exemplar for the call that ends,
+    or None, such as `resilience.integrations.opentelemetry.current_trace`: each bucket of a duration shows its last one
+    in the OpenMetrics format. Every call of a tracked function asks it, which costs some microseconds.
 
-    Where PROMETHEUS_MULTIPROC_DIR is set, nothing is put in *registry*: numbers go to that directory within a second,
-    and `prometheus_client.multiprocess.MultiProcessCollector` reads them.
+    Call it once in each process, at start-up. Installed twice in one registry it is there once, until both are undone;
+    ValueError where the two differ.
+
+    Where PROMETHEUS_MULTIPROC_DIR is set, nothing is put in *registry*, and there are no exemplars: numbers go to that
+    directory within a second, and `prometheus_client.multiprocess.MultiProcessCollector` reads them.
 
     >>> from prometheus_client import generate_latest
     >>> registry = CollectorRegistry()
@@ -63,7 +76,7 @@ def install(
     with _lock:
         export = _exports.get(place)
         if export is None:
-            export = _exports[place] = _Export(place, collector)
+            export = _exports[place] = _Export(place, collector, exemplars)
         else:
             export.join(collector)
     return Installed(export)
@@ -110,11 +123,13 @@ class _Export:
     would count everything twice. The caller of `join` and `leave` holds `_lock`.
     """
 
-    def __init__(self, place: CollectorRegistry | None, collector: Collector) -> None:
+    def __init__(
+        self, place: CollectorRegistry | None, collector: Collector, exemplars: _ExemplarSource | None
+    ) -> None:
         self._place = place
         self._collector = collector
         self._installs = 1
-        self.sink: _Sink = _sink(place, collector)
+        self.sink: _Sink = _sink(place, collector, exemplars)
         self._unsubscribe = subscribe(self.sink.listener)
 
     def join(self, collector: Collector) -> None:
@@ -144,10 +159,10 @@ _exports: dict[CollectorRegistry | None, _Export] = {}
 _lock = fork_safe(threading.Lock())
 
 
-def _sink(place: CollectorRegistry | None, collector: Collector) -> _Sink:
+def _sink(place: CollectorRegistry | None, collector: Collector, exemplars: _ExemplarSource | None) -> _Sink:
     """Return the sink for a registry; for None that of the files, whose module is imported only then."""
     if place is not None:
-        return _InRegistry(collector, place)
+        return _InRegistry(collector, place, exemplars)
     from resilience.integrations._prometheus_multiprocess import FileSink
 
     return FileSink(collector)
@@ -156,11 +171,14 @@ def _sink(place: CollectorRegistry | None, collector: Collector) -> _Sink:
 class _InRegistry:
     """A prometheus_client collector: asked for metric families by the registry at each scrape."""
 
-    def __init__(self, collector: Collector, registry: CollectorRegistry) -> None:
+    def __init__(self, collector: Collector, registry: CollectorRegistry, exemplars: _ExemplarSource | None) -> None:
         self.listener = collector.events
         self._collector = collector
         self._registry = registry
+        self._exemplars = None if exemplars is None else _Exemplars(exemplars)
         registry.register(self)
+        if self._exemplars is not None:
+            CALL_STATS.add_observer(self._exemplars.record)
 
     def describe(self) -> Iterator[Metric]:
         """Return families without numbers: the registry refuses names that another collector has."""
@@ -175,14 +193,43 @@ class _InRegistry:
             yield family
         family = _family(DURATION)
         for labels, durations in self._collector.durations().items():
-            family.add_metric(labels, _cumulative(durations), durations.seconds)
+            buckets: Sequence[Any] = _cumulative(durations)
+            if self._exemplars is not None:
+                buckets = self._exemplars.added_to(labels, buckets)
+            family.add_metric(labels, buckets, durations.seconds)
         yield family
 
     def flush(self) -> None:
         pass
 
     def close(self) -> None:
+        if self._exemplars is not None:
+            CALL_STATS.remove_observer(self._exemplars.record)
         self._registry.unregister(self)
+
+
+class _Exemplars:
+    """The last exemplar of each bucket of a duration: the labels that *source* gave, the seconds, and the time."""
+
+    def __init__(self, source: _ExemplarSource) -> None:
+        self._source = source
+        self._last: dict[tuple[str, str], dict[int, Exemplar]] = {}
+
+    def record(self, stats: CallStats, outcome: str, took: float) -> bool:
+        """Note the exemplar of a call that has ended. It observes every call, so it always asks for the next one."""
+        labels = self._source() if outcome != CANCELLED else None
+        if labels:
+            bucket = bisect_left(BOUNDS, took)
+            self._last.setdefault((stats.target, outcome), {})[bucket] = Exemplar(
+                dict(labels), took, current_clock().wall()
+            )
+        return True
+
+    def added_to(self, labels: Sequence[str], buckets: Sequence[tuple[str, float]]) -> Sequence[Any]:
+        """Return the *buckets* of the series of these *labels* with the exemplars they have."""
+        target, outcome = labels
+        last = self._last.get((target, outcome), {}).copy()
+        return [(*bucket, last[number]) if number in last else bucket for number, bucket in enumerate(buckets)]
 
 
 _FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}

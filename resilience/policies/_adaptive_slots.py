@@ -40,6 +40,16 @@ class AdaptiveSlots(Slots):
             max_queue = queue_for(estimate.limit)
         super().__init__(estimate.limit, max_queue=max_queue, order="adaptive")
 
+    def bound(self, least: int, most: int, max_queue: int | None) -> None:
+        """Keep the limit from *least* to *most* from now on. What is known of the dependency stays."""
+        with self._lock:
+            self.estimate.bound(least, most)
+            self._is_queue_given = max_queue is not None
+            self.max_queue = max_queue
+            if max_queue is None:
+                self.max_queue = queue_for(self.estimate.limit)
+        self.resize(self.estimate.limit)
+
     @property
     def in_flight(self) -> int:
         """How many slots are taken: for a while more than there are, when their number has been reduced."""

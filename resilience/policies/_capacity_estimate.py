@@ -135,6 +135,11 @@ class CapacityEstimate:
         #: The limit at which too many calls were dropped last.
         self._dropped_at = math.inf
 
+    def bound(self, least: int, most: int) -> None:
+        """Keep the limit from *least* to *most* from now on."""
+        self.least, self.most = least, most
+        self._exact = min(max(self._exact, float(least)), float(most))
+
     @property
     def limit(self) -> int:
         """The calls that may be in flight."""

@@ -211,7 +211,7 @@ class CircuitBreakerConfig:
     those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
     guarded call decides: what it calls through the same circuit belongs to it and counts for nothing.
 
-    Durations are seconds, as numbers or timedeltas. Raises TypeError or ValueError for a value that cannot be meant,
+    Durations are seconds, as numbers or timedeltas. Raises TypeError or ValueError for an invalid value,
     and for options that contradict each other.
 
     Args:

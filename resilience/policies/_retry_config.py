@@ -111,7 +111,7 @@ class RetryConfig(Policy):
     A retry whose first attempt may be made without it is on the fast path (`fast_path`): a call that succeeds at once
     costs nothing. It is not where strategies or callbacks have to know of every call.
 
-    Raises TypeError or ValueError, with the option, its value and what would be right, for options that cannot be meant
+    Raises TypeError or ValueError, with the option, its value and what would be right, for invalid options
     alone or together.
 
     >>> from resilience import retry_on_category

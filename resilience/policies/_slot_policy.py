@@ -156,6 +156,20 @@ class SlotPolicy(Policy, Generic[S]):
     def _title(self) -> str:
         return f"{self.kind.replace('_', ' ')} {self.name!r}"
 
+    def continuing(self, before: Self) -> Callable[[], None]:
+        """Take over the slots of *before*, with the calls that hold them and wait for them.
+
+        Returns what gives those slots the options of this policy, once that is to happen. Neither policy has a key.
+        """
+        self._compartment = before._compartment
+        self.fast_path_limiter = self._compartment.slots
+        return lambda: self._resize(self._compartment.slots)
+
+    @abstractmethod
+    def _resize(self, slots: S) -> None:
+        """Give *slots* that are in use the options of this policy."""
+        raise NotImplementedError
+
     def of(self, key: Hashable) -> Self:
         """Return a policy for the calls of one *key*: it has the slots that these calls have here.
 

@@ -122,6 +122,19 @@ class Bucket:
         """Take tokens away until no more than so many are there."""
         self._lower(self.depth - tokens * self.interval)
 
+    def continue_from(self, before: Bucket) -> None:
+        """Go on where *before* is, of another rate or burst: as many tokens are gone, and a hold lasts as long."""
+        clock = current_clock()
+        with before.lock:
+            before.use(clock)
+            until_full = before.tat - clock.now()
+            held = until_full - before.depth
+            spent = min(until_full, before.depth) / before.interval
+        if held > 0:
+            self._lower(held + self.depth)
+        elif spent > 0:
+            self._lower(min(spent * self.interval, self.depth))
+
     def _lower(self, until_full: float) -> None:
         """Have the bucket be full after so many seconds, or when it would be full anyhow, if that is later."""
         tickets: list[Ticket] = []

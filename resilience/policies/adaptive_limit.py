@@ -116,6 +116,9 @@ class AdaptiveLimit(SlotPolicy[AdaptiveSlots]):
     def _new_slots(self) -> AdaptiveSlots:
         return AdaptiveSlots(CapacityEstimate(self.start, self.least, self.most), self.max_queue, self._report)
 
+    def _resize(self, slots: AdaptiveSlots) -> None:
+        slots.bound(self.least, self.most, self.max_queue)
+
     def _error(self, slots: AdaptiveSlots, reason: str, retry_after: float | None) -> AdaptiveLimitError:
         return AdaptiveLimitError(self.name, slots.limit, slots.waiting, reason, retry_after)
 

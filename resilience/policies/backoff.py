@@ -43,7 +43,7 @@ class Backoff:
     The names and formulas are those of "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). Without a
     *base_delay* the base is that of the failure's category.
 
-    Raises TypeError or ValueError for options that cannot be meant.
+    Raises TypeError or ValueError for invalid options.
 
     >>> import random
     >>> Backoff(jitter="none").delay(retry=3, base=0.1, previous=0.4, draw=random.random)

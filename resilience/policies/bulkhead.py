@@ -93,6 +93,11 @@ class Bulkhead(SlotPolicy[Slots]):
             max_queue = self.max_queue
         return Slots(self.limit, max_queue=max_queue, order=self.order)
 
+    def _resize(self, slots: Slots) -> None:
+        fresh = self._new_slots()
+        slots.max_queue, slots.order = fresh.max_queue, fresh.order
+        slots.resize(self.limit)
+
     def _error(self, slots: Slots, reason: str, retry_after: float | None) -> BulkheadFullError:
         return BulkheadFullError(self.name, self.limit, slots.waiting, reason, retry_after)
 

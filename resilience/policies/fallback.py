@@ -59,8 +59,8 @@ class Fallback(Policy, Generic[V]):
     the call's error or, where a function of the chain was called and failed too, of that function's. Of an exception
     group all members must be covered.
 
-    `fallback` documents the parameters. The object holds no state of a call. Raises TypeError or ValueError for options
-    that cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
+    `fallback` documents the parameters. The object holds no state of a call. Raises TypeError or ValueError for invalid
+    options, and TypeError where a function of the chain takes other parameters than the decorated one.
 
     >>> from resilience import fallback
     >>> @fallback(default="EUR", chain={"unavailable": lambda country: "USD"})

@@ -214,6 +214,11 @@ class RateLimit(RateLimiting):
             bucket.hold(wait + current_clock().random() * bucket.interval)
         return wait
 
+    def continuing(self, before: RateLimit) -> Callable[[], None]:
+        """Return what takes over the tokens that are gone from *before*, once that is to happen. Neither has a key."""
+        self.rejected = before.rejected
+        return lambda: self._bucket.continue_from(before._bucket)
+
     # -- by hand -------------------------------------------------------------------------------------------------
 
     def try_acquire(self, cost: float = 1.0, *, key: Hashable = None) -> bool:

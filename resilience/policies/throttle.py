@@ -211,6 +211,19 @@ class Throttle(Policy):
         self._keyed = Keyed(self._new_traffic, parse_count("max_keys", max_keys), self._may_evict, self._title)
         _throttles.add(self)
 
+    def continuing(self, before: Throttle) -> Callable[[], None]:
+        """Take over the traffic of *before*; return what gives it the options of this throttle, once that is to happen.
+
+        Neither has a key. Where the window changes, what was counted is kept for as long as the new one says.
+        """
+        self._lock, self._traffic = before._lock, before._traffic
+
+        def apply() -> None:
+            with self._lock:
+                self._traffic.k, self._traffic.window = self.k, self.window
+
+        return apply
+
     def _new_traffic(self) -> _Traffic:
         return _Traffic(self.k, self.window)
 

@@ -192,7 +192,7 @@ def test_a_variable_that_sets_nothing_is_an_error(variable: str, message: str):
     assert variable in str(raised.value)
 
 
-# -- what cannot be meant ---------------------------------------------------------------------------------------------
+# -- invalid configurations --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,7 @@ def test_the_last_error_of_a_loop_may_be_wrapped():
     assert caught.value.__cause__ is down
 
 
-# -- what cannot be meant -------------------------------------------------------------------------------------------
+# -- invalid options ---------------------------------------------------------------------------------------------------
 
 REFUSED = [
     ({"on_success": "print"}, TypeError, "on_success='print': give a function that takes a CallReport"),
