@@ -1,6 +1,6 @@
 """Feature flags as a source of the configuration, by the SDK of OpenFeature.
 
-A flag whose value is an object, laid out as the file, is a layer of `Policies.load`: whoever may turn the flag changes
+A flag whose value is an object, laid out as the file, is a layer of `Policies.load`: turning the flag changes
 policies without a release. `reload_on_change` reads it again when the provider says that its flags have changed.
 """
 

@@ -70,7 +70,7 @@ def test_a_flag_of_openfeature_changes_the_policies():
         seen.put(event.name)
 
     def changed(**shop: object) -> str:
-        """Turn the flag, and return the event that follows: the SDK may tell of it in another thread."""
+        """Turn the flag, and return the event that follows, which the SDK may emit in another thread."""
         provider._flags = flags(**shop)
         provider.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=["resilience"]))
         return seen.get(timeout=60)
