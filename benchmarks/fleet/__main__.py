@@ -38,17 +38,27 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         dependency.began.get()
     dependency.mode, dependency.max_in_flight = "hang", 0
     dependency.others.clear()
-    _, holder = dependency.began.get(timeout=60)
-    chance, recoveries, worst = random.Random(1), [], 0
+    holder = dependency.began.get(timeout=60).pid
+    chance, worst = random.Random(1), 0
+    recoveries: list[float] = []
+    #: By how much each recovery was too long, and how late the process of its probe was scheduled.
+    starved: list[tuple[float, float]] = []
+    asked: list[float] = []
+    late: list[float] = []
     for _ in range(rounds):
         time.sleep(chance.random() * lease * 0.3)
         dependency.dead.add(holder)
         zygote.kill(holder)
         killed = time.monotonic()
         zygote.spawn("caller", **options)
-        began, holder = dependency.began.get(timeout=60)
-        recoveries.append(began - killed)
+        probe = dependency.began.get(timeout=60)
+        holder = probe.pid
+        recoveries.append(probe.began - killed)
+        asked.append(probe.asked - killed)
+        late.append(probe.late)
         worst = max(worst, dependency.max_in_flight)
+        if recoveries[-1] > lease + 1:
+            starved.append((round(recoveries[-1] - lease - 1, 2), round(max(probe.late, probe.began - probe.asked), 2)))
     others = dict(dependency.others)
     dependency.mode = "ok"
     time.sleep(2.5)
@@ -60,8 +70,11 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         "most probes in flight whose lease held": worst,
         "calls that were no probes": others,
         "recovery p50 s": round(statistics.median(recoveries), 2),
-        "recovery max s": round(max(recoveries), 2),
+        "recovery p99, max s": f"{percentile(recoveries, 0.99):.2f}, {max(recoveries):.2f}",
         "allowed s": lease + 1,
+        "asked for the next lease after, max s": round(max(asked), 2),
+        "processes were scheduled late by, p50, max s": f"{statistics.median(late):.3f}, {max(late):.2f}",
+        "recoveries above, by s, with how late": starved,
         "closed in the end": closed,
     }
 
@@ -81,7 +94,7 @@ def one_cut_off(server: RedisServer, zygote: Zygote, nodes: int, _: int) -> dict
     time.sleep(1.0)
     calling = set()
     while not dependency.began.empty():
-        calling.add(dependency.began.get()[1])
+        calling.add(dependency.began.get().pid)
     for pid in pids:
         zygote.kill(pid)
     return {"open in the fleet": bool(opened), "others that call": len(calling - {pids[0]}), "of": nodes - 1}

@@ -216,7 +216,8 @@ class RedisStore:
     def _run(self, verb: str, stamp: Stamp, *arguments: object) -> Any:
         """Run the script of *verb*. A server that does not know it, after a failover or a restart, is sent its text."""
         sha, script = self._scripts[verb]
-        given = (f"{self._prefix}meta", stamp.node, _micros(stamp.expected), *arguments)
+        expected = f"{_micros(stamp.expected)} {stamp.incarnation}"
+        given = (f"{self._prefix}meta", stamp.node, expected, *arguments)
         try:
             return self._client.evalsha(sha, 1, *given)
         except Exception as error:

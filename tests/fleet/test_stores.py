@@ -83,7 +83,7 @@ def test_the_scripts_answer_as_the_model_does(both: Both, seed: int):
         if chance.random() < 0.01:
             both.flush()
         name, node = chance.choice(names), chance.choice(nodes)
-        stamp = Stamp(node, chance.choice([0.0, fleet_now]))
+        stamp = Stamp(node, chance.choice([0.0, fleet_now]), chance.choice(["same", "same", "lost"]))
         kind = chance.choice(["beat", "vote", "vote", "lease", "lease", "result", "command", "take"])
         if kind == "beat":
             answer = both.ask(
