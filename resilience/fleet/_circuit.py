@@ -132,10 +132,15 @@ class FleetCircuit(CircuitBreakerPolicy):
     # -- admission ---------------------------------------------------------------------------------------------------
 
     def arm(self) -> None:
-        """Send the next call through a closed circuit to `run`, which sees that what is known is current."""
+        """Send the next call through a closed circuit to `run`, which sees that what is known is current.
+
+        One that is closed apart from the fleet asks about that again: others may have told a store that had lost it.
+        """
         with self._lock:
             if isinstance(self.state, Closed):
                 self.state.fast_path = self.state.quiet = False
+            if self._apart:
+                self._lane.send(_Rejoin(self, recovered=isinstance(self.state, Closed)))
 
     def forked(self) -> None:
         """Begin anew in a forked process: what is asked for, or leased, is the parent's."""
@@ -389,7 +394,7 @@ class FleetCircuit(CircuitBreakerPolicy):
     def rejoin(self, view: CircuitView) -> None:
         """Go where the fleet's circuit is, although it has not changed: it is open, and this process had closed it.
 
-        A store that has lost the circuit says nothing.
+        What a store says that has lost the circuit means nothing.
         """
         self.follow(view)
         with self._lock:

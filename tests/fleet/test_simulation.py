@@ -311,6 +311,15 @@ def test_nodes_that_have_closed_alone_stay_closed_where_the_store_has_lost_all()
     assert all(isinstance(node.circuit.state, Closed) for node in world.nodes)
 
 
+def test_a_node_that_has_closed_alone_hears_of_the_others_after_a_flush_too():
+    world = opened(4)
+    closed_alone(world, 1)
+    world.store.flush()
+    returned(world)
+    assert all(node.circuit.held for node in world.nodes), "no lease is given yet, by which it could close them"
+    assert len(world.probe()) == PROBES
+
+
 def test_a_node_that_opens_where_the_fleet_is_half_open_probes_with_the_others():
     world = opened(4)
     world.half_open()
