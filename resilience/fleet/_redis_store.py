@@ -32,7 +32,7 @@ from resilience.fleet._protocol import (
     Vote,
     VoteReply,
 )
-from resilience.fleet._scripts import PAGE, SCRIPTS
+from resilience.fleet._scripts import PAGE, SCRIPTS, VERSION
 
 __all__ = ["RedisStore", "own_client", "parse_client"]
 
@@ -96,7 +96,7 @@ class RedisStore:
     """The verbs of a fleet called *fleet*, each one script on the server that *client* talks to."""
 
     def __init__(self, client: object, fleet: str, timeout: float) -> None:
-        self._prefix = f"resilience:fleet:1:{{{fleet}}}:"
+        self._prefix = f"resilience:fleet:{VERSION}:{{{fleet}}}:"
         self._client: Any = own_client(client, timeout)
         self._is_own = self._client is not client
         self._scripts = {verb: (hashlib.sha1(text.encode()).hexdigest(), text) for verb, text in SCRIPTS.items()}  # noqa: S324 - as Redis names scripts

@@ -18,8 +18,10 @@ differ do not see each other. Times are microseconds of fleet time. Every key ex
 
 from __future__ import annotations
 
-__all__ = ["AUDITED", "DAY", "LIVE", "PAGE", "SCRIPTS", "TOLERANCE"]
+__all__ = ["AUDITED", "DAY", "LIVE", "PAGE", "SCRIPTS", "TOLERANCE", "VERSION"]
 
+VERSION = 1
+"""The version of the protocol, a part of every key."""
 DAY = 86_400
 LIVE = 5_000_000
 """Microseconds after its last beat for which a process counts as live."""

@@ -21,7 +21,9 @@ import redis.cluster
 import trustme
 
 from resilience import CircuitOpenError, circuit_breaker
-from resilience.fleet import Fleet
+from resilience.fleet import Fleet, _redis_store
+from resilience.fleet._protocol import Beat, Command, Stamp, Vote
+from resilience.fleet._redis_store import RedisStore
 from tests.redis_server import executable, valkey_executable
 
 LONG = 60.0
@@ -109,6 +111,28 @@ def test_the_url_of_a_valkey_server_is_asked_by_its_own_library():
     pytest.importorskip("valkey")
     fleet = Fleet("valkey://cache:6379/0", name="shop")
     assert type(fleet._client).__module__.startswith("valkey")
+
+
+def test_a_rolling_deploy_to_another_version_of_the_protocol_has_two_fleets_for_a_while(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each has a quorum, probes and commands of its own, and the server is none the worse for it."""
+    socket_path = tmp_path / "socket"
+    with running(executable(), "--port", "0", "--unixsocket", str(socket_path)):
+        url = f"unix://{socket_path}"
+        previous = [RedisStore(redis.Redis.from_url(url), "shop", 5.0) for _ in range(2)]
+        monkeypatch.setattr(_redis_store, "VERSION", _redis_store.VERSION + 1)
+        following = [RedisStore(redis.Redis.from_url(url), "shop", 5.0) for _ in range(2)]
+        stores = [*previous, *following]
+        beats = [store.beat(Stamp(str(number)), Beat(names=["payments"])) for number, store in enumerate(stores)]
+        assert [reply.nodes for reply in beats] == [1, 2, 1, 2]
+        vote = Vote("payments", "payments", 60.0, 0.5)
+        votes = [store.vote(Stamp(str(number)), vote) for number, store in enumerate(stores)]
+        assert [reply.view.state for reply in votes] == ["", "open", "", "open"]
+        previous[0].command(Stamp("operator:ada"), Command("hosts", "isolated", 60.0, "ada", ""))
+        assert [len(store.read()["circuits"]) for store in stores] == [2, 2, 1, 1]
+        for store in stores:
+            store.close()
 
 
 # -- TLS -----------------------------------------------------------------------------------------------------------
