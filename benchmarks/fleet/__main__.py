@@ -1,5 +1,7 @@
 """Prints what a fleet of real processes does when its probes die, its server does, and its votes travel.
 
+The part "rivals" plays the same with other libraries, for which it makes environments of their own.
+
 `--quick` does it in a minute, with fewer processes and rounds. `--only` does one of the parts.
 """
 
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.fleet.rivals import rivals
 from benchmarks.fleet.stage import Dependency, RedisServer, Zygote
 from resilience.fleet import Fleet
 from resilience.fleet._protocol import Ask, Beat, FleetStore, Result, Stamp, Vote
@@ -38,6 +41,7 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         dependency.began.get()
     dependency.mode, dependency.max_in_flight = "hang", 0
     dependency.others.clear()
+    dependency.others_late.clear()
     holder = dependency.began.get(timeout=60).pid
     chance, worst = random.Random(1), 0
     recoveries: list[float] = []
@@ -59,7 +63,7 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         worst = max(worst, dependency.max_in_flight)
         if recoveries[-1] > lease + 1:
             starved.append((round(recoveries[-1] - lease - 1, 2), round(max(probe.late, probe.began - probe.asked), 2)))
-    others = dict(dependency.others)
+    others, others_late = dict(dependency.others), dependency.others_late or [0.0]
     dependency.mode = "ok"
     time.sleep(2.5)
     closed = all(each["state"] == "closed" for each in Fleet(server.url, name="bench").snapshot()["circuits"])
@@ -69,11 +73,12 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         "rounds": rounds,
         "most probes in flight whose lease held": worst,
         "calls that were no probes": others,
+        "their processes were late by p50, max s": f"{statistics.median(others_late):.2f}, {max(others_late):.2f}",
         "recovery p50 s": round(statistics.median(recoveries), 2),
         "recovery p99, max s": f"{percentile(recoveries, 0.99):.2f}, {max(recoveries):.2f}",
         "allowed s": lease + 1,
         "asked for the next lease after, max s": round(max(asked), 2),
-        "processes were scheduled late by, p50, max s": f"{statistics.median(late):.3f}, {max(late):.2f}",
+        "processes of probes were late by p50, max s": f"{statistics.median(late):.3f}, {max(late):.2f}",
         "recoveries above, by s, with how late": starved,
         "closed in the end": closed,
     }
@@ -199,12 +204,19 @@ def idle(server: RedisServer, zygote: Zygote, nodes: int, seconds: int) -> dict[
     return {"commands a second and process": round(commands / seconds / nodes, 2)}
 
 
+def beside_rivals(_: RedisServer, __: Zygote, ___: int, rounds: int) -> dict[str, object]:
+    """Play the scripts with other libraries, four processes each."""
+    with tempfile.TemporaryDirectory() as directory:
+        return rivals(Path(directory), rounds)
+
+
 PARTS: dict[str, Callable[[RedisServer, Zygote, int, int], dict[str, object]]] = {
     "killed probes": killed_probes,
     "one cut off": one_cut_off,
     "trouble": trouble,
     "propagation": propagation,
     "idle": idle,
+    "rivals": beside_rivals,
 }
 NUMBERS = {
     "killed probes": (1000, 15),
@@ -212,6 +224,7 @@ NUMBERS = {
     "trouble": (30, 3),
     "propagation": (10, 2),
     "idle": (20, 5),
+    "rivals": (5, 2),
 }
 
 

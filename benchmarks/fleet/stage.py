@@ -83,6 +83,7 @@ class Dependency:
         self.max_in_flight = 0
         #: Calls that were no probes, by what they were, and processes that were killed: their sockets may still close.
         self.others: Counter[str] = Counter()
+        self.others_late: list[float] = []
         self.dead: set[int] = set()
         self.began: queue.SimpleQueue[Probe] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -108,6 +109,7 @@ class Dependency:
                         self.max_in_flight = max(self.max_in_flight, len(alive))
                 else:
                     self.others[kind] += 1
+                    self.others_late.append(float(words[4]))
                 if kind == "probe" or self.mode != "hang":
                     self.began.put(Probe(time.monotonic(), pid, float(words[3]), float(words[4])))
                 mode = "bad" if pid in self.bad_for else self.mode

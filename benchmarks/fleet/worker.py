@@ -30,6 +30,12 @@ def caller(url: str, port: int, reset: float, lease: float, pause: float, second
     which one of its last sleeps was too long.
     """
     late: deque[float] = deque(maxlen=40)
+
+    def pause_for(seconds: float) -> None:
+        wakes = time.monotonic() + seconds
+        time.sleep(seconds)
+        late.append(time.monotonic() - wakes)
+
     # Patient: the processes of a machine that is too small for them wait for the processor, not for the server.
     fleet = Fleet(url, name="bench", timeout=3.0)
     payments = circuit_breaker("payments", fleet=fleet, reset_timeout=reset, probe_timeout=lease, failure_threshold=2)
@@ -47,15 +53,15 @@ def caller(url: str, port: int, reset: float, lease: float, pause: float, second
             if connection.recv(16) != b"ok":
                 raise ConnectionResetError
 
+    for _ in range(10):
+        pause_for(0.01)
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:
             call()
         except (CircuitOpenError, OSError):
             pass
-        wakes = time.monotonic() + pause
-        time.sleep(pause)
-        late.append(time.monotonic() - wakes)
+        pause_for(pause)
 
 
 def timer(url: str | None, path: str, seconds: float) -> None:

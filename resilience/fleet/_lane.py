@@ -335,13 +335,16 @@ class Lane:
             self._trouble(error)
 
     def beat(self, store: FleetStore, stamp: Stamp) -> None:
-        """Say that this process lives; follow what has changed."""
-        if self._stop_listening is None:
-            self._listeners += 1
-            self._stop_listening = store.listen(self._heard, functools.partial(self._deaf, self._listeners))
+        """Say that this process lives; follow what has changed.
+
+        The first one does not listen yet, for a call may wait for its answer; the second one follows it at once.
+        """
         clock = self.clock()
         now, wall = clock.now(), clock.wall()
-        self._beat_at = now + _BEAT * (0.5 + self._chance())
+        self._beat_at = now
+        if self.inline or self._fleet_now:
+            self._beat_at = now + _BEAT * (0.5 + self._chance())
+            self._listen(store)
         names: list[str] = []
         if now >= self._enrol_at or now < self._enrol_at - 2 * _ENROL:
             names = sorted({member.name for member in self._all()})
@@ -354,6 +357,12 @@ class Lane:
         self._arm_idle(now)
         for quota in list(self._quotas.values()):
             quota.give_back()
+
+    def _listen(self, store: FleetStore) -> None:
+        """Listen to the news, unless this lane does: before a beat, which brings what was missed."""
+        if self._stop_listening is None:
+            self._listeners += 1
+            self._stop_listening = store.listen(self._heard, functools.partial(self._deaf, self._listeners))
 
     def _answered(self, reply: BeatReply, asked_at: float, asked_wall: float) -> None:
         """Take the answer to a beat: follow the changes, and note that the store is there.
