@@ -244,7 +244,7 @@ def main() -> None:
             finally:
                 zygote.close()
                 server.close()
-            print(f"{name}, {nodes} processes")
+            print(name if name == "rivals" else f"{name}, {nodes} processes")
             for row, value in rows.items():
                 print(f"  {row:<45} {value}", flush=True)
 

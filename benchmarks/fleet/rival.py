@@ -39,8 +39,14 @@ def nopanic(url: str) -> Callable[[Callable[[], None]], object]:
     import redis
 
     library: Any = importlib.import_module("nopanic_redis")
+    # It knows rates of a time, over all processes: all calls of a second have failed.
     breaker = library.redis_circuit_breaker(
-        redis.Redis.from_url(url), name="payments", failure_threshold=1.0, min_calls=THRESHOLD, reset_timeout=RESET
+        redis.Redis.from_url(url),
+        name="payments",
+        failure_threshold=1.0,
+        min_calls=THRESHOLD,
+        window=1.0,
+        reset_timeout=RESET,
     )
     return lambda function: breaker(function)()
 

@@ -181,5 +181,4 @@ def rivals(directory: Path, rounds: int) -> dict[str, object]:
                 rows[f"{name}: {title}"] = script(troupe)
             finally:
                 troupe.close()
-            print(f"  {name}: {title}: {rows[f'{name}: {title}']}", flush=True)
     return rows
