@@ -169,6 +169,16 @@ def test_a_vote_without_an_expected_time_right_after_a_flush_opens_for_its_own_t
     assert 0 < world.store.read()["circuits"][0][0].left <= RESET
 
 
+def test_the_first_answer_does_not_wait_for_the_news_and_the_second_beat_misses_none():
+    world = opened(3)
+    late = world.start()
+    late.step()
+    assert late.lane.is_current()
+    assert late.lane._stop_listening is None
+    late.step()
+    assert late.lane._stop_listening is not None
+
+
 def test_a_slow_network_does_not_silence_what_a_process_expects():
     world = World(1)
     (node,) = world.nodes
