@@ -15,10 +15,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def answers_unknown_keywords(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def answers_unknown_keywords(name: str, **reasons: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Have a function, called *name*, answer a keyword that it does not have with the one to write.
 
-    Python says no more than that the keyword is unexpected. The error is a TypeError either way.
+    Python says no more than that the keyword is unexpected. The error is a TypeError either way. *reasons* say why
+    the function does not have a keyword that others of its kind do, and what to do instead.
 
     >>> @answers_unknown_keywords("timeout")
     ... def timeout(seconds: float) -> float:
@@ -36,6 +37,8 @@ def answers_unknown_keywords(name: str) -> Callable[[Callable[P, R]], Callable[P
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             if not kwargs.keys() <= set(known):
+                for keyword in kwargs.keys() & reasons.keys():
+                    raise TypeError(f"{name}({keyword}=...): {reasons[keyword]}")
                 from resilience._validation import require_known_names
 
                 require_known_names(name, kwargs, known)

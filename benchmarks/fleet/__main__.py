@@ -1,5 +1,7 @@
 """Prints what a fleet of real processes does when its probes die, its server does, and its votes travel.
 
+The part "rivals" plays the same with other libraries, for which it makes environments of their own.
+
 `--quick` does it in a minute, with fewer processes and rounds. `--only` does one of the parts.
 """
 
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.fleet.rivals import rivals
 from benchmarks.fleet.stage import Dependency, RedisServer, Zygote
 from resilience.fleet import Fleet
 from resilience.fleet._protocol import Ask, Beat, FleetStore, Result, Stamp, Vote
@@ -38,18 +41,29 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         dependency.began.get()
     dependency.mode, dependency.max_in_flight = "hang", 0
     dependency.others.clear()
-    _, holder = dependency.began.get(timeout=60)
-    chance, recoveries, worst = random.Random(1), [], 0
+    dependency.others_late.clear()
+    holder = dependency.began.get(timeout=60).pid
+    chance, worst = random.Random(1), 0
+    recoveries: list[float] = []
+    #: By how much each recovery was too long, and how late the process of its probe was scheduled.
+    starved: list[tuple[float, float]] = []
+    asked: list[float] = []
+    late: list[float] = []
     for _ in range(rounds):
         time.sleep(chance.random() * lease * 0.3)
         dependency.dead.add(holder)
         zygote.kill(holder)
         killed = time.monotonic()
         zygote.spawn("caller", **options)
-        began, holder = dependency.began.get(timeout=60)
-        recoveries.append(began - killed)
+        probe = dependency.began.get(timeout=60)
+        holder = probe.pid
+        recoveries.append(probe.began - killed)
+        asked.append(probe.asked - killed)
+        late.append(probe.late)
         worst = max(worst, dependency.max_in_flight)
-    others = dict(dependency.others)
+        if recoveries[-1] > lease + 1:
+            starved.append((round(recoveries[-1] - lease - 1, 2), round(max(probe.late, probe.began - probe.asked), 2)))
+    others, others_late = dict(dependency.others), dependency.others_late or [0.0]
     dependency.mode = "ok"
     time.sleep(2.5)
     closed = all(each["state"] == "closed" for each in Fleet(server.url, name="bench").snapshot()["circuits"])
@@ -59,9 +73,13 @@ def killed_probes(server: RedisServer, zygote: Zygote, nodes: int, rounds: int) 
         "rounds": rounds,
         "most probes in flight whose lease held": worst,
         "calls that were no probes": others,
+        "their processes were late by p50, max s": f"{statistics.median(others_late):.2f}, {max(others_late):.2f}",
         "recovery p50 s": round(statistics.median(recoveries), 2),
-        "recovery max s": round(max(recoveries), 2),
+        "recovery p99, max s": f"{percentile(recoveries, 0.99):.2f}, {max(recoveries):.2f}",
         "allowed s": lease + 1,
+        "asked for the next lease after, max s": round(max(asked), 2),
+        "processes of probes were late by p50, max s": f"{statistics.median(late):.3f}, {max(late):.2f}",
+        "recoveries above, by s, with how late": starved,
         "closed in the end": closed,
     }
 
@@ -81,7 +99,7 @@ def one_cut_off(server: RedisServer, zygote: Zygote, nodes: int, _: int) -> dict
     time.sleep(1.0)
     calling = set()
     while not dependency.began.empty():
-        calling.add(dependency.began.get()[1])
+        calling.add(dependency.began.get().pid)
     for pid in pids:
         zygote.kill(pid)
     return {"open in the fleet": bool(opened), "others that call": len(calling - {pids[0]}), "of": nodes - 1}
@@ -186,12 +204,19 @@ def idle(server: RedisServer, zygote: Zygote, nodes: int, seconds: int) -> dict[
     return {"commands a second and process": round(commands / seconds / nodes, 2)}
 
 
+def beside_rivals(_: RedisServer, __: Zygote, ___: int, rounds: int) -> dict[str, object]:
+    """Play the scripts with other libraries, four processes each."""
+    with tempfile.TemporaryDirectory() as directory:
+        return rivals(Path(directory), rounds)
+
+
 PARTS: dict[str, Callable[[RedisServer, Zygote, int, int], dict[str, object]]] = {
     "killed probes": killed_probes,
     "one cut off": one_cut_off,
     "trouble": trouble,
     "propagation": propagation,
     "idle": idle,
+    "rivals": beside_rivals,
 }
 NUMBERS = {
     "killed probes": (1000, 15),
@@ -199,6 +224,7 @@ NUMBERS = {
     "trouble": (30, 3),
     "propagation": (10, 2),
     "idle": (20, 5),
+    "rivals": (5, 2),
 }
 
 
@@ -218,7 +244,7 @@ def main() -> None:
             finally:
                 zygote.close()
                 server.close()
-            print(f"{name}, {nodes} processes")
+            print(name if name == "rivals" else f"{name}, {nodes} processes")
             for row, value in rows.items():
                 print(f"  {row:<45} {value}", flush=True)
 

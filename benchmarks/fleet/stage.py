@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def redis_executable() -> str:
@@ -62,6 +62,15 @@ class RedisServer:
         self._directory.cleanup()
 
 
+class Probe(NamedTuple):
+    """A probe that has reached the dependency, in monotonic time: from when, and how late its process was scheduled."""
+
+    began: float
+    pid: int
+    asked: float = 0.0
+    late: float = 0.0
+
+
 class Dependency:
     """A server whose mode is "ok", "bad" or "hang"; it counts the calls in flight, and says when each began."""
 
@@ -74,8 +83,9 @@ class Dependency:
         self.max_in_flight = 0
         #: Calls that were no probes, by what they were, and processes that were killed: their sockets may still close.
         self.others: Counter[str] = Counter()
+        self.others_late: list[float] = []
         self.dead: set[int] = set()
-        self.began: queue.SimpleQueue[tuple[float, int]] = queue.SimpleQueue()
+        self.began: queue.SimpleQueue[Probe] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._server.getsockname()[1]
@@ -89,7 +99,7 @@ class Dependency:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             try:
-                words = connection.recv(64).decode().split()
+                words = connection.recv(256).decode().split()
                 pid, kind = int(words[0]), words[1]
                 if kind == "probe":
                     with self._lock:
@@ -99,8 +109,9 @@ class Dependency:
                         self.max_in_flight = max(self.max_in_flight, len(alive))
                 else:
                     self.others[kind] += 1
+                    self.others_late.append(float(words[4]))
                 if kind == "probe" or self.mode != "hang":
-                    self.began.put((time.monotonic(), pid))
+                    self.began.put(Probe(time.monotonic(), pid, float(words[3]), float(words[4])))
                 mode = "bad" if pid in self.bad_for else self.mode
                 if mode == "hang" and kind != "probe":
                     mode = "bad"

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,18 @@ from resilience.fleet._redis_store import RedisStore
 
 
 def caller(url: str, port: int, reset: float, lease: float, pause: float, seconds: float = 3600.0) -> None:
-    """Call the dependency at *port* again and again."""
+    """Call the dependency at *port* again and again.
+
+    A probe says when its lease ends and when it was asked for, and how late this process was scheduled: the most by
+    which one of its last sleeps was too long.
+    """
+    late: deque[float] = deque(maxlen=40)
+
+    def pause_for(seconds: float) -> None:
+        wakes = time.monotonic() + seconds
+        time.sleep(seconds)
+        late.append(time.monotonic() - wakes)
+
     # Patient: the processes of a machine that is too small for them wait for the processor, not for the server.
     fleet = Fleet(url, name="bench", timeout=3.0)
     payments = circuit_breaker("payments", fleet=fleet, reset_timeout=reset, probe_timeout=lease, failure_threshold=2)
@@ -34,18 +46,22 @@ def caller(url: str, port: int, reset: float, lease: float, pause: float, second
             circuit: Any = payments.circuit
             # A probe by a lease, or a call that this process decides about alone.
             kind = "probe" if circuit.held and not fleet.lost else "lost" if fleet.lost else "alone"
-            ends = max((permit.until for permit in circuit.state.permits), default=0.0)
-            connection.sendall(f"{os.getpid()} {kind} {ends}\n".encode())
+            permits = circuit.state.permits
+            ends = max((permit.until for permit in permits), default=0.0)
+            asked = max((permit.acquired_at for permit in permits), default=0.0)
+            connection.sendall(f"{os.getpid()} {kind} {ends} {asked} {max(late, default=0.0)}\n".encode())
             if connection.recv(16) != b"ok":
                 raise ConnectionResetError
 
+    for _ in range(10):
+        pause_for(0.01)
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:
             call()
         except (CircuitOpenError, OSError):
             pass
-        time.sleep(pause)
+        pause_for(pause)
 
 
 def timer(url: str | None, path: str, seconds: float) -> None:

@@ -93,6 +93,7 @@ class FleetCircuit(CircuitBreakerPolicy):
     """
 
     __slots__ = (
+        "_apart",
         "_ask",
         "_ask_at",
         "_lane",
@@ -115,6 +116,8 @@ class FleetCircuit(CircuitBreakerPolicy):
         self.id: str = id_of(name, key)
         #: Whether the fleet has this circuit open or half-open, and not only this process.
         self.held: bool = False
+        #: Whether this process has closed it by itself, in trouble of the store, while the fleet's is open.
+        self._apart: bool = False
         #: What the fleet's circuit was last, and when that was, by the lane's clock.
         self._view: CircuitView = _NOTHING
         self._view_at: float = 0.0
@@ -135,10 +138,15 @@ class FleetCircuit(CircuitBreakerPolicy):
     # -- admission ---------------------------------------------------------------------------------------------------
 
     def arm(self) -> None:
-        """Send the next call through a closed circuit to `run`, which sees that what is known is current."""
+        """Send the next call through a closed circuit to `run`, which sees that what is known is current.
+
+        One that is closed apart from the fleet asks about that again: others may have told a store that had lost it.
+        """
         with self._lock:
             if isinstance(self.state, Closed):
                 self.state.fast_path = self.state.quiet = False
+            if self._apart:
+                self._lane.send(_Rejoin(self, recovered=isinstance(self.state, Closed)))
 
     def forked(self) -> None:
         """Begin anew in a forked process: what is asked for, or leased, is the parent's."""
@@ -338,6 +346,7 @@ class FleetCircuit(CircuitBreakerPolicy):
         if isinstance(state, Open):
             self._vote(state, state.until - state.opened_at)
         elif isinstance(state, Closed):
+            self._apart = self.held and self._lane.lost
             self.held = False
             self._lane.send(_SendVote(self, Vote(self.id, self.name, 0.0, self._quorum)))
 
@@ -366,6 +375,8 @@ class FleetCircuit(CircuitBreakerPolicy):
                 return
             if self.held:
                 lane.send(_AskLease(self, now, wants=False))
+            elif self._apart:
+                lane.send(_Rejoin(self, recovered=isinstance(state, Closed)))
             elif isinstance(state, Open):
                 self._vote(state, state.until - now)
 
@@ -386,9 +397,24 @@ class FleetCircuit(CircuitBreakerPolicy):
         self._announce(transition)
         self.follow_mode(view)
 
+    def rejoin(self, view: CircuitView) -> None:
+        """Go where the fleet's circuit is, although it has not changed: it is open, and this process had closed it.
+
+        What a store says that has lost the circuit means nothing.
+        """
+        self.follow(view)
+        with self._lock:
+            parted = not self.held and self.mode is CircuitMode.NORMAL
+            if not parted or view.state != "open" or view.epoch != self._view.epoch:
+                return
+            clock = self._lane.clock()
+            self._view, self._view_at = view, clock.now()
+            transition = self._go(clock)
+        self._announce(transition)
+
     def _go(self, clock: Clock) -> Transition | None:
         """Go to the state that the fleet has, where it has opened or closed; return the transition."""
-        view, state = self._view, self.state
+        view, state, self._apart = self._view, self.state, False
         opens, was_held = view.state == "open", self.held
         if self.mode in (CircuitMode.ISOLATED, CircuitMode.DISABLED):
             self.held = opens
@@ -520,11 +546,43 @@ class _SendVote:
         self._vote = vote
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
-        """Send the vote, and follow the circuit that the answer has: the vote may have made the quorum."""
-        self._circuit.follow(store.vote(stamp, self._vote).view)
+        """Send the vote, and follow the circuit of the answer: it may be open by the vote, or have been before."""
+        view = store.vote(stamp, self._vote).view
+        if self._vote.seconds:
+            self._circuit.rejoin(view)
+        else:
+            self._circuit.follow(view)
 
     def failed(self) -> None:
         """Do nothing: an open circuit votes again when the store is back."""
+
+
+class _Rejoin:
+    """The return of a circuit that has decided alone: the fleet's may still be open, as it was.
+
+    Where this one has *recovered*, its own probes have shown what a probe of the fleet would: so it takes a lease,
+    where there is one, and gives it back with a success. Else it is held with the others.
+    """
+
+    __slots__ = ("_circuit", "_recovered")
+
+    def __init__(self, circuit: FleetCircuit, *, recovered: bool) -> None:
+        self._circuit = circuit
+        self._recovered = recovered
+
+    def perform(self, store: FleetStore, stamp: Stamp) -> None:
+        """Close the fleet's circuit, or follow it. It says nothing of what it knew, which the store may have lost."""
+        circuit, config = self._circuit, self._circuit.config
+        nonce = secrets.token_hex(8)
+        ask = Ask(circuit.id, nonce, config.lease_seconds, config.probes, _NOTHING, wants=self._recovered)
+        reply = store.lease(stamp, ask)
+        view = reply.view
+        if reply.token:
+            view = store.result(stamp, Result(circuit.id, reply.token, "ok"))
+        circuit.rejoin(view)
+
+    def failed(self) -> None:
+        """Do nothing: the circuit rejoins when the store is back."""
 
 
 class _SendResult:

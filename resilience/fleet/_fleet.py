@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import weakref
 from collections.abc import Hashable
@@ -218,7 +219,8 @@ class Fleet(ProcessBound):
         self._lane.close()
         operator, self._operator = self._operator, None
         if operator is not None:
-            operator.close()
+            with contextlib.suppress(Exception):
+                operator.close()
 
     def _command(
         self,

@@ -335,26 +335,36 @@ class Lane:
             self._trouble(error)
 
     def beat(self, store: FleetStore, stamp: Stamp) -> None:
-        """Say that this process lives; follow what has changed."""
-        if self._stop_listening is None:
-            self._listeners += 1
-            self._stop_listening = store.listen(self._heard, functools.partial(self._deaf, self._listeners))
-        now = self.clock().now()
-        self._beat_at = now + _BEAT * (0.5 + self._chance())
+        """Say that this process lives; follow what has changed.
+
+        The first one does not listen yet, for a call may wait for its answer; the second one follows it at once.
+        """
+        clock = self.clock()
+        now, wall = clock.now(), clock.wall()
+        self._beat_at = now
+        if self.inline or self._fleet_now:
+            self._beat_at = now + _BEAT * (0.5 + self._chance())
+            self._listen(store)
         names: list[str] = []
         if now >= self._enrol_at or now < self._enrol_at - 2 * _ENROL:
             names = sorted({member.name for member in self._all()})
             self._enrol_at = now + _ENROL
         reply = store.beat(stamp, Beat(self._cursor, self._incarnation, names))
-        self._answered(reply, now)
+        self._answered(reply, now, wall)
         while reply.more:
             reply = store.beat(stamp, Beat(self._cursor, self._incarnation))
-            self._answered(reply, now)
+            self._answered(reply, now, wall)
         self._arm_idle(now)
         for quota in list(self._quotas.values()):
             quota.give_back()
 
-    def _answered(self, reply: BeatReply, asked_at: float) -> None:
+    def _listen(self, store: FleetStore) -> None:
+        """Listen to the news, unless this lane does: before a beat, which brings what was missed."""
+        if self._stop_listening is None:
+            self._listeners += 1
+            self._stop_listening = store.listen(self._heard, functools.partial(self._deaf, self._listeners))
+
+    def _answered(self, reply: BeatReply, asked_at: float, asked_wall: float) -> None:
         """Take the answer to a beat: follow the changes, and note that the store is there.
 
         After trouble, and where the store has lost its contents, the circuits tell it what they know.
@@ -363,7 +373,7 @@ class Lane:
         was_lost, self.lost = self.lost, False
         self._incarnation = reply.incarnation
         self.heard_of(reply.nodes)
-        self._fleet_now, self._answered_at, self._answered_wall = reply.now, asked_at, self.clock().wall()
+        self._fleet_now, self._answered_at, self._answered_wall = reply.now, asked_at, asked_wall
         self._pause = _MIN_PAUSE / 2
         for view in reply.views:
             self._cursor = max(self._cursor, view.epoch)
@@ -383,7 +393,7 @@ class Lane:
         elapsed, by_wall = clock.now() - self._answered_at, clock.wall() - self._answered_wall
         if not self._fleet_now or elapsed < 0 or abs(elapsed - by_wall) > 1.0:
             return Stamp(self.node)
-        return Stamp(self.node, self._fleet_now + elapsed)
+        return Stamp(self.node, self._fleet_now + elapsed, self._incarnation)
 
     def _connected(self) -> FleetStore:
         """Return the store, connected in this process."""

@@ -129,7 +129,7 @@ class MemoryStore:
                 self._nodes.pop(stamp.node, None)
                 return BeatReply(self._incarnation, now / _SECOND, 0, [], more=False)
             self._seq = max(self._seq, beat.cursor)
-            self._last = now
+            self._reach(now)
             self._nodes[stamp.node] = now
             for name in beat.names:
                 self._members.setdefault(name, {})[stamp.node] = now
@@ -150,6 +150,7 @@ class MemoryStore:
             if not vote.seconds:
                 circuit.votes.pop(stamp.node, None)
                 return VoteReply(0, 0, circuit.view(now))
+            self._reach(now)
             circuit.votes[stamp.node] = now + round(vote.seconds * _SECOND)
             circuit.votes = {node: until for node, until in circuit.votes.items() if until > now}
             members = self._members.setdefault(vote.member, {})
@@ -183,6 +184,7 @@ class MemoryStore:
                     token = f"{circuit.opened}:{ask.nonce}"
                     circuit.leases = {each: until for each, until in circuit.leases.items() if until > now}
                     circuit.leases[token] = now + duration
+                    self._reach(now)
                     return LeaseReply(token, 0.0, circuit.view(now))
                 free_at = min(out)
             return LeaseReply("", (free_at - now) / _SECOND, circuit.view(now))
@@ -243,6 +245,7 @@ class MemoryStore:
                 if wait > _AHEAD:
                     return TakeReply(0.0, (wait - _AHEAD) / _SECOND, nodes)
             self._full_at[take.name] = full + tokens * interval
+            self._reach(now)
             return TakeReply(tokens, wait / _SECOND, nodes)
 
     def read(self) -> dict[str, Any]:
@@ -273,13 +276,20 @@ class MemoryStore:
     def _now(self, stamp: Stamp) -> int:
         """Return the fleet time, which never goes back; see `resilience.fleet._protocol`."""
         now, expected = self._server_clock() + self._offset, round(stamp.expected * _SECOND)
+        speaks_of_this = not self._last or stamp.incarnation == self._incarnation
         stepped = 0
         if now < self._last:
             stepped = self._last - now
-        elif expected > 0 and abs(now - expected) > TOLERANCE:
+        elif expected > 0 and speaks_of_this and abs(now - expected) > TOLERANCE:
             stepped = max(expected, self._last) - now
-        self._offset += stepped
+        if stepped:
+            self._offset += stepped
+            self._reach(now + stepped)
         return now + stepped
+
+    def _reach(self, time: int) -> None:
+        """Note, before a time is written, that the fleet time is never earlier from here on."""
+        self._last = time
 
     def _circuit(self, name: str) -> _Circuit:
         """Return the circuit of that name, a new one where nothing is known of it."""
@@ -304,6 +314,7 @@ class MemoryStore:
 
     def _publish(self, circuit: _Circuit, now: int) -> None:
         """Notify all listeners of a change."""
+        self._reach(now)
         circuit.end_mode(now)
         for heard in list(self._heard):
             heard(circuit.view(now))

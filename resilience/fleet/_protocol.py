@@ -35,10 +35,15 @@ __all__ = [
 
 
 class Stamp(NamedTuple):
-    """The sender of a request: the process, and the fleet time by its own monotonic clock; 0 where it knows none."""
+    """The sender of a request: the process, and the fleet time by its own monotonic clock; 0 where it knows none.
+
+    What it expects holds for the *incarnation* of the store that it has it from. One that has lost its contents has
+    another time, which others may live by already.
+    """
 
     node: str
     expected: float = 0.0
+    incarnation: str = ""
 
 
 class CircuitView(NamedTuple):

@@ -32,7 +32,7 @@ from resilience.fleet._protocol import (
     Vote,
     VoteReply,
 )
-from resilience.fleet._scripts import PAGE, SCRIPTS
+from resilience.fleet._scripts import PAGE, SCRIPTS, VERSION
 
 __all__ = ["RedisStore", "own_client", "parse_client"]
 
@@ -96,8 +96,9 @@ class RedisStore:
     """The verbs of a fleet called *fleet*, each one script on the server that *client* talks to."""
 
     def __init__(self, client: object, fleet: str, timeout: float) -> None:
-        self._prefix = f"resilience:fleet:1:{{{fleet}}}:"
+        self._prefix = f"resilience:fleet:{VERSION}:{{{fleet}}}:"
         self._client: Any = own_client(client, timeout)
+        self._is_own = self._client is not client
         self._scripts = {verb: (hashlib.sha1(text.encode()).hexdigest(), text) for verb, text in SCRIPTS.items()}  # noqa: S324 - as Redis names scripts
 
     def beat(self, stamp: Stamp, beat: Beat) -> BeatReply:
@@ -210,13 +211,15 @@ class RedisStore:
         return listener.end
 
     def close(self) -> None:
-        """Close the connections of the client, which is the store's own."""
-        self._client.close()
+        """Close the connections, unless they are those of the client that was given."""
+        if self._is_own:
+            self._client.connection_pool.disconnect()
 
     def _run(self, verb: str, stamp: Stamp, *arguments: object) -> Any:
         """Run the script of *verb*. A server that does not know it, after a failover or a restart, is sent its text."""
         sha, script = self._scripts[verb]
-        given = (f"{self._prefix}meta", stamp.node, _micros(stamp.expected), *arguments)
+        expected = f"{_micros(stamp.expected)} {stamp.incarnation}"
+        given = (f"{self._prefix}meta", stamp.node, expected, *arguments)
         try:
             return self._client.evalsha(sha, 1, *given)
         except Exception as error:

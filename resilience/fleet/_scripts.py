@@ -18,8 +18,10 @@ differ do not see each other. Times are microseconds of fleet time. Every key ex
 
 from __future__ import annotations
 
-__all__ = ["AUDITED", "DAY", "LIVE", "PAGE", "SCRIPTS", "TOLERANCE"]
+__all__ = ["AUDITED", "DAY", "LIVE", "PAGE", "SCRIPTS", "TOLERANCE", "VERSION"]
 
+VERSION = 1
+"""The version of the protocol, a part of every key."""
 DAY = 86_400
 LIVE = 5_000_000
 """Microseconds after its last beat for which a process counts as live."""
@@ -33,7 +35,8 @@ AUDITED = 100
 _COMMON = """
 local P = string.sub(KEYS[1], 1, -5)   -- without "meta"
 local node = ARGV[1]
-local expected = tonumber(ARGV[2])
+local expected, since = string.match(ARGV[2], '^(%d+) (.*)')
+expected = tonumber(expected)
 
 local function text(number) return string.format('%.0f', number) end
 
@@ -44,7 +47,7 @@ local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2]) + offset
 local stepped = 0
 if now < last then
   stepped = last - now
-elseif expected > 0 and math.abs(now - expected) > TOLERANCE then
+elseif expected > 0 and (last == 0 or since == meta[4]) and math.abs(now - expected) > TOLERANCE then
   stepped = math.max(expected, last) - now
 end
 if stepped ~= 0 then
@@ -54,6 +57,13 @@ end
 
 local function key(kind, name) return P .. kind .. ':' .. name end
 local function keep(name) redis.call('EXPIRE', name, DAY) end
+
+-- before a time is written: from here on the fleet time is never earlier
+local function reach(time)
+  redis.call('HSET', KEYS[1], 'last', text(time))
+  keep(KEYS[1])
+end
+if stepped ~= 0 then reach(now) end
 
 local FIELDS = {'epoch', 'state', 'until', 'opened', 'opens', 'failures', 'category', 'error', 'mode', 'mode_until',
   'by', 'why', 'ok', 'bad', 'blocked'}
@@ -88,6 +98,7 @@ local function next_epoch(known)
 end
 
 local function store(c)
+  reach(now)
   local name = key('circuit', c.name)
   local pairs_ = {}
   for _, field in ipairs(FIELDS) do
@@ -137,8 +148,8 @@ if ending == '1' then
   return {meta[4], text(now), '0', '0', {}}
 end
 if cursor > seq then seq = cursor end
-redis.call('HSET', KEYS[1], 'last', text(now), 'seq', text(seq))
-keep(KEYS[1])
+redis.call('HSET', KEYS[1], 'seq', text(seq))
+reach(now)
 redis.call('ZADD', P .. 'nodes', text(now), node)
 redis.call('ZREMRANGEBYSCORE', P .. 'nodes', '-inf', text(now - 60 * 1000000))
 keep(P .. 'nodes')
@@ -174,6 +185,7 @@ if duration == 0 then
   redis.call('ZREM', votes, node)
   return {'0', '0', view(c)}
 end
+reach(now)
 redis.call('ZADD', votes, text(now + duration), node)
 redis.call('ZREMRANGEBYSCORE', votes, '-inf', text(now))
 redis.call('EXPIRE', votes, DAY + math.ceil(duration / 1000000))
@@ -209,6 +221,7 @@ if free_at <= now then
   local out = redis.call('ZRANGEBYSCORE', leases, '(' .. text(now), '+inf', 'WITHSCORES')
   if #out / 2 < probes then
     token = text(c.opened) .. ':' .. token
+    reach(now)
     redis.call('ZADD', leases, text(now + duration), token)
     redis.call('ZREMRANGEBYSCORE', leases, '-inf', text(now))
     redis.call('EXPIRE', leases, DAY + math.ceil(duration / 1000000))
@@ -277,6 +290,7 @@ if most >= 0 and tokens < least then
   if wait > ahead then return {'0', text(wait - ahead), tostring(nodes)} end
 end
 full = full + tokens * interval
+reach(now)
 redis.call('SET', bucket, text(full), 'EX', DAY)
 return {tostring(tokens), text(wait), tostring(nodes)}
 """

@@ -21,6 +21,11 @@ __all__ = ["Bulkhead", "BulkheadSnapshot", "bulkhead", "bulkheads"]
 
 Order: TypeAlias = Literal["adaptive", "oldest", "newest"]
 
+_NO_FLEET = (
+    "a bulkhead counts the calls of its own process; give each process its share of what the dependency bears,"
+    " or share a quota by rate_limit(..., fleet=fleet)"
+)
+
 
 class BulkheadSnapshot(TypedDict):
     """The load of a bulkhead: calls that may be in flight, that are, that wait, and that it has refused so far."""
@@ -66,7 +71,7 @@ class Bulkhead(SlotPolicy[Slots]):
 
     kind = "bulkhead"
 
-    @answers_unknown_keywords("bulkhead")
+    @answers_unknown_keywords("bulkhead", fleet=_NO_FLEET)
     def __init__(
         self,
         name: str,

@@ -1,9 +1,9 @@
 """A fleet under a scheduler: real circuits and lanes, one virtual clock, and a store whose messages are lost or late.
 
 Each node has the circuit and the lane that a process has, but for the thread: a test says when the lane does its next
-request. The network of a node may be cut, an answer may be lost after the store has done what was asked, and the clock
-of the server may be set. A node that has crashed does nothing any more; its probe is lost, as in a process that was
-killed.
+request. The network of a node may be cut, an answer may be lost after the store has done what was asked, and the clocks
+of the server and of the hosts may be set. A node that has crashed does nothing any more; its probe is lost, as in a
+process that was killed.
 """
 
 from __future__ import annotations
@@ -62,16 +62,30 @@ class Network:
         return self._store.listen(news, ended)
 
 
+class HostClock:
+    """The clocks of one host: the virtual one, but for a wall clock that may be set."""
+
+    def __init__(self, virtual: VirtualClock) -> None:
+        self._virtual = virtual
+        self.step = 0.0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._virtual, name)
+
+    def wall(self) -> float:
+        return self._virtual.wall() + self.step
+
+
 class SteppedLane(Lane):
     """A lane without a thread: `step` does what the thread would do next."""
 
-    virtual: VirtualClock
+    host: HostClock
 
     def start(self) -> None:
         """Start nothing."""
 
-    def clock(self) -> VirtualClock:
-        return self.virtual
+    def clock(self) -> HostClock:
+        return self.host
 
     def step(self) -> bool:
         """Do the next request, or the beat that is due; return whether there was any."""
@@ -91,7 +105,7 @@ class Node:
         self.world = world
         self.network = Network(world.store, world.clock, world.chance)
         self.lane = SteppedLane("simulated", f"node {number}", lambda: self.network, inline=False)
-        self.lane.virtual = world.clock
+        self.lane.host = HostClock(world.clock)
         self.fleet = Fleet("memory://", name=f"simulated {number}")
         self.fleet._lane = self.lane
         with using_clock(world.clock):
@@ -172,6 +186,11 @@ class World:
             stepped = [node.step() for node in self.alive()]
             if not any(stepped):
                 return
+
+    def start(self) -> Node:
+        """Start a further process, which knows nothing yet."""
+        self.nodes.append(Node(self, len(self.nodes)))
+        return self.nodes[-1]
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

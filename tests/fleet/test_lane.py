@@ -160,6 +160,16 @@ def test_the_circuits_of_a_fleet_that_is_closed_decide_by_themselves(fleets: Cal
     assert one.current_state == "closed"
 
 
+def test_a_fleet_that_is_closed_leaves_no_connection(server: Server, fleets: Callable[..., Fleet]):
+    client = server.client()
+    fleet = fleets()
+    circuit_breaker("closed connections", fleet=fleet).call(int)
+    fleet.snapshot()
+    until(lambda: len(client.client_list()) == 4)
+    fleet.close()
+    until(lambda: len(client.client_list()) == 1)
+
+
 def test_an_operator_is_told_where_the_server_cannot_be_reached():
     with pytest.raises(Exception, match="refused"):
         Fleet("redis://127.0.0.1:1/0", name="shop").isolate("payments", by="ada")

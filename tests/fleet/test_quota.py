@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from resilience import RateLimitedError, rate_limit
+from resilience import RateLimitedError, bulkhead, rate_limit
 from resilience.fleet import Fleet
 from resilience.fleet._memory_store import MemoryStore, shared_memory
 from resilience.testing import virtual_time
@@ -142,3 +142,8 @@ def test_what_is_no_fleet_is_refused():
 def test_two_urls_of_one_name_are_one_store():
     assert isinstance(shared_memory("one"), MemoryStore)
     assert shared_memory("one") is shared_memory("one")
+
+
+def test_a_bulkhead_takes_no_fleet_and_says_what_to_do_instead():
+    with pytest.raises(TypeError, match=r"bulkhead\(fleet=...\): a bulkhead counts the calls of its own process; give"):
+        bulkhead("stock", 20, fleet=Fleet("memory://", name="shop"))

@@ -12,12 +12,12 @@ from resilience.fleet import _redis_store
 from resilience.fleet._memory_store import MemoryStore
 from resilience.fleet._protocol import Ask, Beat, CircuitView, Command, Result, Stamp, Take, Vote
 from resilience.fleet._redis_store import RedisStore, parse_client
-from tests.redis_server import Server
+from tests.redis_server import Server, executable, valkey_executable
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server()
+@pytest.fixture(scope="module", params=["redis", "valkey"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(executable() if request.param == "redis" else valkey_executable())
     yield server
     server.close()
 
@@ -83,7 +83,7 @@ def test_the_scripts_answer_as_the_model_does(both: Both, seed: int):
         if chance.random() < 0.01:
             both.flush()
         name, node = chance.choice(names), chance.choice(nodes)
-        stamp = Stamp(node, chance.choice([0.0, fleet_now]))
+        stamp = Stamp(node, chance.choice([0.0, fleet_now]), chance.choice(["same", "same", "lost"]))
         kind = chance.choice(["beat", "vote", "vote", "lease", "lease", "result", "command", "take"])
         if kind == "beat":
             answer = both.ask(
