@@ -1,0 +1,44 @@
+"""What would happen: a function's own policies in virtual time, against the model of a server in trouble.
+
+``simulate(function, Scenario(...))`` calls a guarded function some hundred thousand times, with the real policies and
+without its body, and says whether it comes back when the trouble is over, how soon, and at what load.
+
+    _scenario       `Scenario` and the disturbances
+    _latency        `Latency`, the distribution of the server's work
+    _server         the model of the server, whose queue keeps requests that their callers have left
+    _copies         fresh copies of policies, one set for each client
+    _virtual_loop   the asyncio loop whose time jumps
+    _engine         `simulate`
+    _result         `Simulation`, the numbers of a run
+
+Nothing else in the toolkit imports this package.
+"""
+
+from resilience.simulation._engine import simulate
+from resilience.simulation._latency import Latency
+from resilience.simulation._result import Series, Simulation
+from resilience.simulation._scenario import (
+    Event,
+    Failures,
+    Outage,
+    Pause,
+    Resize,
+    Scenario,
+    Slowdown,
+    Surge,
+)
+
+__all__ = [
+    "Event",
+    "Failures",
+    "Latency",
+    "Outage",
+    "Pause",
+    "Resize",
+    "Scenario",
+    "Series",
+    "Simulation",
+    "Slowdown",
+    "Surge",
+    "simulate",
+]

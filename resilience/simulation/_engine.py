@@ -1,0 +1,332 @@
+"""`simulate`: the calls of a function, through its own policies, to the model of a server, in virtual time.
+
+The function's body is replaced by a request to the server; the policies around it are the real ones, fresh copies for
+each client. All of it runs on one asyncio loop whose time jumps. Sync functions are simulated as async ones: a policy
+is the same generator for both, and a thread would have to wait in real time.
+
+Everything runs in an empty context and without the listeners of events, so that a run leaves no trace in the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import math
+import random
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeAlias, TypeVar, cast
+
+from resilience._runtime.callables import name_of
+from resilience._runtime.decorate import Guarded, guarded
+from resilience.categories import ErrorCategory
+from resilience.classification.classifier import classify
+from resilience.clock import using_clock
+from resilience.errors.base import ResilienceError
+from resilience.metrics.tracking import Tracked
+from resilience.settings import MUTED, Switched
+from resilience.simulation._copies import Copies
+from resilience.simulation._result import Series, Simulation
+from resilience.simulation._scenario import Scenario, Surge
+from resilience.simulation._server import ANSWER, Server
+from resilience.simulation._virtual_loop import Agenda, VirtualLoop, VirtualLoopClock, global_random_seeded
+
+__all__ = ["Arguments", "Progress", "simulate"]
+
+T = TypeVar("T")
+
+Progress: TypeAlias = Callable[[float], object]
+"""Called each simulated second with the share of the run that is done."""
+Arguments: TypeAlias = Callable[[random.Random], tuple[object, ...]]
+"""Returns the positional arguments of a call."""
+
+_QUANTILES = (0.5, 0.9, 0.99)
+_COLLECTED = 100_000
+_MAX_CHAIN = 10
+
+
+def simulate(
+    function: Callable[..., object],
+    scenario: Scenario,
+    *,
+    arguments: Arguments | None = None,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Simulate the calls of *function* in *scenario*, and return what happens.
+
+    The body of the function is not called: in its place the simulated server answers. Its policies are the real ones,
+    as fresh copies for each client; those of the program, and its listeners, see nothing of it.
+
+    Args:
+        function: A function that is guarded by policies, sync or async; one without any is simulated as it is.
+        scenario: The calls, the server and the disturbances.
+        arguments: Returns the positional arguments of a call, for policies that have a ``key=``. None: no arguments.
+        progress: Called each simulated second with the share of the run that is done.
+
+    Raises TypeError for a function that cannot be simulated, and RuntimeError where the calls fail by a mistake of
+    their own: an error that neither the server nor a policy has made.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=3)
+    ... def search(query: str) -> list[str]:
+    ...     raise AssertionError("never called")
+    >>> result = simulate(search, Scenario(rps=50, capacity=100, duration=20))
+    >>> result.verdict, result.amplification
+    ('safe', 1.0)
+    """
+    if not callable(function):
+        raise TypeError(f"simulate({function!r}): give a function, guarded by policies or not")
+    run = _Run(function, scenario, arguments, progress)
+    return _in_own_context(run.run)
+
+
+def _in_own_context(run: Callable[[], T]) -> T:
+    """Run in an empty context: no deadline and no switch of the caller's holds. In a thread, where a loop runs here."""
+    context = contextvars.Context()
+    if asyncio._get_running_loop() is None:
+        return context.run(run)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(context.run(run))
+        except BaseException as error:  # raised in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="resilience-simulation")
+    thread.start()
+    thread.join()
+    for error in errors:
+        raise error
+    return results[0]
+
+
+def find_guarded(function: Callable[..., object]) -> Guarded | None:
+    """Return the record of *function*, or of the guarded one that other decorators have wrapped; None: none is."""
+    each: Any = function
+    while each is not None:
+        found = guarded(each)
+        if found is not None:
+            return found
+        each = getattr(each, "__wrapped__", None)
+    return None
+
+
+class _Run:
+    """One run of a simulation."""
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        scenario: Scenario,
+        arguments: Arguments | None,
+        progress: Progress | None,
+    ) -> None:
+        assert scenario.batch is not None
+        self.scenario = scenario
+        self.batch: int = scenario.batch
+        self.clients: int = max(1, round(scenario.clients / self.batch))
+        self.record = find_guarded(function)
+        self.target: str = name_of(function)
+        self.arguments = arguments
+        self.progress = progress
+        seconds = math.ceil(scenario.duration)
+        self.series = Series.empty(seconds)
+        self.durations: list[float] = []
+        self.agenda = Agenda()
+        self.bugs: list[Exception] = []
+        self.calls: set[asyncio.Task[None]] = set()
+        self.stacks: dict[int, Callable[..., Any]] = {}
+        # A generator for each purpose: with another policy the same calls come at the same moments.
+        self.chances = {name: random.Random(f"{scenario.seed} {name}") for name in ("calls", "server", "policies")}
+
+    def run(self) -> Simulation:
+        loop = VirtualLoop(self.agenda)
+        self.loop = loop
+        self.server = Server(self.scenario, self.agenda, loop, self.chances["server"])
+        clock = VirtualLoopClock(loop, self.chances["policies"])
+        with (
+            _rare_collection(),
+            global_random_seeded(self.scenario.seed),
+            Switched(MUTED, everywhere=False),
+            using_clock(clock),
+            asyncio.Runner(loop_factory=lambda: loop) as runner,
+        ):
+            runner.run(self._main())
+        if self.bugs:
+            raise RuntimeError(
+                f"calls of {self.target} fail by themselves, first by {self.bugs[0]!r}: where a policy has key= or"
+                " cost=, give simulate() arguments=, a function that returns those of a call"
+            ) from self.bugs[0]
+        return self._result()
+
+    async def _main(self) -> None:
+        done: asyncio.Future[None] = self.loop.create_future()
+        self.server.schedule()
+        self._schedule_arrivals()
+        for second in range(len(self.series)):
+            self.agenda.at(second + 1.0, self._end_second, second)
+        self.agenda.at(self.scenario.duration, lambda _: done.set_result(None))
+        await done
+        for task in self.calls:
+            task.cancel()
+        self.agenda.heap.clear()
+        if self.calls:
+            await asyncio.wait(self.calls)
+
+    def _end_second(self, second: int) -> None:
+        self.series.queue[second] = self.server.queue_length * self.batch
+        if self.progress is not None:
+            self.progress((second + 1) / len(self.series))
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _schedule_arrivals(self) -> None:
+        scenario = self.scenario
+        self.rate = scenario.rps / self.batch
+        self.surges = [event for event in scenario.events if isinstance(event, Surge)]
+        if scenario.arrivals == "closed":
+            users = max(1, round(self.rate * (scenario.think + scenario.latency.mean)))
+            for user in range(users):
+                self.agenda.at(self._think(), self._call_of_user, user)
+        elif scenario.arrivals == "regular":
+            self.agenda.at(0.0, self._schedule_second, 0)
+        else:
+            self._schedule_next()
+
+    def _think(self) -> float:
+        if not self.scenario.think:
+            return 0.0
+        return self.chances["calls"].expovariate(1 / self.scenario.think)
+
+    def _factor(self, moment: float) -> float:
+        factor = 1.0
+        for surge in self.surges:
+            if surge.at <= moment < surge.ends:
+                factor *= surge.times
+        return factor
+
+    def _schedule_second(self, second: int) -> None:
+        """Put the calls of a second into the agenda: a whole number of them, at random moments."""
+        chance = self.chances["calls"]
+        before = round(second * self.rate)
+        number = round((round((second + 1) * self.rate) - before) * self._factor(second))
+        for place in range(number):
+            moment = second + chance.random()
+            if moment < self.scenario.duration:
+                self.agenda.at(moment, self._call, (before + place) % self.clients)
+        if second + 1 < self.scenario.duration:
+            self.agenda.at(second + 1.0, self._schedule_second, second + 1)
+
+    def _schedule_next(self) -> None:
+        """Put the next call of a Poisson process into the agenda; while the rate is higher, by thinning."""
+        chance, now = self.chances["calls"], self.loop.time()
+        most = max((math.prod(each.times for each in self.surges if each.times > 1), 1.0))
+        moment = now
+        while True:
+            moment += chance.expovariate(self.rate * most)
+            if moment >= self.scenario.duration:
+                return
+            if not self.surges or chance.random() * most < self._factor(moment):
+                break
+        self.agenda.at(moment, self._call_and_schedule)
+
+    def _call_and_schedule(self, _: object) -> None:
+        self._call(self.chances["calls"].randrange(self.clients))
+        self._schedule_next()
+
+    def _call(self, client: int) -> None:
+        self._start(self._make_call(client))
+
+    def _call_of_user(self, user: int) -> None:
+        self._start(self._use(user))
+
+    def _start(self, call: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(call)
+        self.calls.add(task)
+        task.add_done_callback(self.calls.discard)
+
+    async def _use(self, user: int) -> None:
+        await self._make_call(user % self.clients)
+        self.agenda.at(self.loop.time() + self._think(), self._call_of_user, user)
+
+    async def _make_call(self, client: int) -> None:
+        series, began = self.series, self.loop.time()
+        second = int(began)
+        series.arrivals[second] += self.batch
+        stack = self.stacks.get(client)
+        if stack is None:
+            stack = self.stacks[client] = self._new_stack()
+        arguments: tuple[object, ...] = ()
+        if self.arguments is not None:
+            arguments = self.arguments(self.chances["calls"])
+        try:
+            value = await stack(*arguments)
+        except Exception as error:
+            if ErrorCategory.REJECTED & classify(error):
+                series.rejected[second] += self.batch
+            else:
+                series.failed[second] += self.batch
+                if not self._is_expected(error):
+                    self.bugs.append(error)
+            return
+        if value is not ANSWER:
+            series.substituted[second] += self.batch
+            return
+        took = self.loop.time() - began
+        self.durations.append(took)
+        if took <= cast("float", self.scenario.in_time):
+            series.answered[second] += self.batch
+        else:
+            series.late[second] += self.batch
+
+    def _is_expected(self, error: BaseException | None) -> bool:
+        """Whether the server or a policy has made *error*, or what it was raised from."""
+        for _ in range(_MAX_CHAIN):
+            if error is None:
+                return False
+            if isinstance(error, ResilienceError) or type(error) in self.server.kinds_of_failures:
+                return True
+            error = error.__cause__ or error.__context__
+        return False
+
+    def _new_stack(self) -> Callable[..., Any]:
+        """Return the function of one client: a request, with fresh copies of the policies around it."""
+
+        async def request(*_arguments: object, **_keywords: object) -> object:
+            second = int(self.loop.time())
+            if second < len(self.series):
+                self.series.sent[second] += self.batch
+            return await self.server.request()
+
+        if self.record is None:
+            return request
+        stack = Copies().of_stack(self.record.policies)
+        if not stack:
+            return request
+        return Guarded(self.record.target, request, stack).wrap()
+
+    def _result(self) -> Simulation:
+        stack: tuple[str, ...] = ()
+        if self.record is not None:
+            stack = tuple(str(policy) for policy in self.record.policies if not isinstance(policy, Tracked))
+        durations = sorted(self.durations)
+        quantiles = {
+            share: durations[min(len(durations) - 1, int(share * len(durations)))] for share in _QUANTILES if durations
+        }
+        wasted = self.server.wasted * self.batch
+        return Simulation(self.target, stack, self.scenario, self.series, quantiles, wasted)
+
+
+@contextlib.contextmanager
+def _rare_collection() -> Generator[None]:
+    """Have the garbage collector run rarely: with ten thousands of calls in flight it would take most of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECTED, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
