@@ -15,8 +15,10 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any
 
+from resilience._asyncio_timeout import begin_single, finish_timeout
 from resilience.clock import SYSTEM, TimeLimit, Waitable
 
 __all__ = ["VirtualLoop", "VirtualLoopClock", "global_random_seeded"]
@@ -89,7 +91,7 @@ class VirtualLoopClock:
 
     __slots__ = ("_chance", "_loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, chance: random.Random) -> None:
+    def __init__(self, loop: VirtualLoop, chance: random.Random) -> None:
         self._loop = loop
         self._chance = chance
 
@@ -117,8 +119,36 @@ class VirtualLoopClock:
         return SYSTEM.run_and_wait(begin, done, seconds)
 
     def move_on_after(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
-        """Return a block that is cancelled after *seconds*: by the loop's timers, whose time is virtual."""
-        return SYSTEM.move_on_after(seconds, shared=shared)
+        """Return a block that is cancelled after *seconds*, by the loop."""
+        return _Limit(self._loop, seconds)
+
+
+class _Limit:
+    """A time limit on a block of the running task, by a timer of the loop."""
+
+    __slots__ = ("_entry", "_loop", "_seconds", "expired")
+
+    def __init__(self, loop: VirtualLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self.expired: bool = False
+
+    def __enter__(self) -> _Limit:
+        task = asyncio.current_task(self._loop)
+        assert task is not None, "calls run in tasks"
+        self._entry = begin_single(self._loop, task, self._seconds)
+        return self
+
+    @property
+    def passed(self) -> bool:
+        """Whether its time has passed, while the block may still be ending."""
+        return self._entry.table is None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self.expired = finish_timeout(self._entry, error)
+        return self.expired
 
 
 @contextmanager
