@@ -311,11 +311,13 @@ class _Run:
         if self.record is not None:
             stack = tuple(str(policy) for policy in self.record.policies if not isinstance(policy, Tracked))
         durations = sorted(self.durations)
-        quantiles = {
-            share: durations[min(len(durations) - 1, int(share * len(durations)))] for share in _QUANTILES if durations
-        }
+        quantiles: dict[float, float] = {}
+        mean: float | None = None
+        if durations:
+            quantiles = {share: durations[int(share * len(durations))] for share in _QUANTILES}
+            mean = math.fsum(durations) / len(durations)
         wasted = self.server.wasted * self.batch
-        return Simulation(self.target, stack, self.scenario, self.series, quantiles, wasted)
+        return Simulation(self.target, stack, self.scenario, self.series, quantiles, mean, wasted)
 
 
 @contextlib.contextmanager

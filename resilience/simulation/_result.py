@@ -76,7 +76,9 @@ class Simulation:
     series: Series
     #: The durations of the calls that were answered, late ones included: by share of these, in seconds.
     quantiles: Mapping[float, float]
-    #: Requests that the server worked on for callers that had left, and the time that its workers worked, as a share.
+    #: The mean of these durations.
+    mean: float | None
+    #: Requests that the server worked on for callers that had left.
     wasted: int
     #: The seconds after the end of the trouble from which on calls are answered in time again; None: never in this run.
     recovery: float | None = field(init=False)
@@ -175,6 +177,7 @@ class Simulation:
             "goodput_after": round(self.goodput_after, 3),
             "amplification": round(self.amplification, 4),
             "peak_amplification": round(self.peak_amplification, 4),
+            "mean": self.mean,
             "p50": self.p50,
             "p99": self.p99,
             "wasted": self.wasted,
