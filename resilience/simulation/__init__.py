@@ -10,13 +10,16 @@ without its body, and says whether it comes back when the trouble is over, how s
     _virtual_loop   the asyncio loop whose time jumps
     _engine         `simulate`
     _result         `Simulation`, the numbers of a run
+    _text           the same in words
+    _plot           the same as a picture, in SVG
+    _parse          a scenario from the texts of the command line
 
 Nothing else in the toolkit imports this package.
 """
 
 from resilience.simulation._engine import simulate
 from resilience.simulation._latency import Latency
-from resilience.simulation._result import Series, Simulation
+from resilience.simulation._result import Part, Series, Simulation
 from resilience.simulation._scenario import (
     Event,
     Failures,
@@ -33,6 +36,7 @@ __all__ = [
     "Failures",
     "Latency",
     "Outage",
+    "Part",
     "Pause",
     "Resize",
     "Scenario",

@@ -23,7 +23,7 @@ from resilience._runtime.callables import name_of
 from resilience._runtime.decorate import Guarded, guarded
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import classify
-from resilience.clock import using_clock
+from resilience.clock import _clock
 from resilience.errors.base import ResilienceError
 from resilience.metrics.tracking import Tracked
 from resilience.settings import MUTED, Switched
@@ -31,7 +31,7 @@ from resilience.simulation._copies import Copies
 from resilience.simulation._result import Series, Simulation
 from resilience.simulation._scenario import Scenario, Surge
 from resilience.simulation._server import ANSWER, Server
-from resilience.simulation._virtual_loop import Agenda, VirtualLoop, VirtualLoopClock, global_random_seeded
+from resilience.simulation._virtual_loop import VirtualLoop, VirtualLoopClock, global_random_seeded
 
 __all__ = ["Arguments", "Progress", "simulate"]
 
@@ -136,23 +136,21 @@ class _Run:
         seconds = math.ceil(scenario.duration)
         self.series = Series.empty(seconds)
         self.durations: list[float] = []
-        self.agenda = Agenda()
         self.bugs: list[Exception] = []
-        self.calls: set[asyncio.Task[None]] = set()
         self.stacks: dict[int, Callable[..., Any]] = {}
         # A generator for each purpose: with another policy the same calls come at the same moments.
         self.chances = {name: random.Random(f"{scenario.seed} {name}") for name in ("calls", "server", "policies")}
 
     def run(self) -> Simulation:
-        loop = VirtualLoop(self.agenda)
+        loop = VirtualLoop()
         self.loop = loop
-        self.server = Server(self.scenario, self.agenda, loop, self.chances["server"])
+        self.server = Server(self.scenario, loop, self.chances["server"])
         clock = VirtualLoopClock(loop, self.chances["policies"])
+        _clock.set(clock)  # not `using_clock`: limits need no way round the loop's timers, whose time is virtual
         with (
             _rare_collection(),
             global_random_seeded(self.scenario.seed),
             Switched(MUTED, everywhere=False),
-            using_clock(clock),
             asyncio.Runner(loop_factory=lambda: loop) as runner,
         ):
             runner.run(self._main())
@@ -168,14 +166,15 @@ class _Run:
         self.server.schedule()
         self._schedule_arrivals()
         for second in range(len(self.series)):
-            self.agenda.at(second + 1.0, self._end_second, second)
-        self.agenda.at(self.scenario.duration, lambda _: done.set_result(None))
+            self.loop.at(second + 1.0, self._end_second, second)
+        self.loop.at(self.scenario.duration, lambda _: done.set_result(None))
         await done
-        for task in self.calls:
-            task.cancel()
-        self.agenda.heap.clear()
-        if self.calls:
-            await asyncio.wait(self.calls)
+        self.loop.clear()
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls)
 
     def _end_second(self, second: int) -> None:
         self.series.queue[second] = self.server.queue_length * self.batch
@@ -191,9 +190,9 @@ class _Run:
         if scenario.arrivals == "closed":
             users = max(1, round(self.rate * (scenario.think + scenario.latency.mean)))
             for user in range(users):
-                self.agenda.at(self._think(), self._call_of_user, user)
+                self.loop.at(self._think(), self._call_of_user, user)
         elif scenario.arrivals == "regular":
-            self.agenda.at(0.0, self._schedule_second, 0)
+            self.loop.at(0.0, self._schedule_second, 0)
         else:
             self._schedule_next()
 
@@ -217,9 +216,9 @@ class _Run:
         for place in range(number):
             moment = second + chance.random()
             if moment < self.scenario.duration:
-                self.agenda.at(moment, self._call, (before + place) % self.clients)
+                self.loop.at(moment, self._call, (before + place) % self.clients)
         if second + 1 < self.scenario.duration:
-            self.agenda.at(second + 1.0, self._schedule_second, second + 1)
+            self.loop.at(second + 1.0, self._schedule_second, second + 1)
 
     def _schedule_next(self) -> None:
         """Put the next call of a Poisson process into the agenda; while the rate is higher, by thinning."""
@@ -232,7 +231,7 @@ class _Run:
                 return
             if not self.surges or chance.random() * most < self._factor(moment):
                 break
-        self.agenda.at(moment, self._call_and_schedule)
+        self.loop.at(moment, self._call_and_schedule)
 
     def _call_and_schedule(self, _: object) -> None:
         self._call(self.chances["calls"].randrange(self.clients))
@@ -245,13 +244,11 @@ class _Run:
         self._start(self._use(user))
 
     def _start(self, call: Coroutine[Any, Any, None]) -> None:
-        task = self.loop.create_task(call)
-        self.calls.add(task)
-        task.add_done_callback(self.calls.discard)
+        self.loop.create_task(call)  # the loop's agenda, or the server's queue, leads to it
 
     async def _use(self, user: int) -> None:
         await self._make_call(user % self.clients)
-        self.agenda.at(self.loop.time() + self._think(), self._call_of_user, user)
+        self.loop.at(self.loop.time() + self._think(), self._call_of_user, user)
 
     async def _make_call(self, client: int) -> None:
         series, began = self.series, self.loop.time()
@@ -314,11 +311,13 @@ class _Run:
         if self.record is not None:
             stack = tuple(str(policy) for policy in self.record.policies if not isinstance(policy, Tracked))
         durations = sorted(self.durations)
-        quantiles = {
-            share: durations[min(len(durations) - 1, int(share * len(durations)))] for share in _QUANTILES if durations
-        }
+        quantiles: dict[float, float] = {}
+        mean: float | None = None
+        if durations:
+            quantiles = {share: durations[int(share * len(durations))] for share in _QUANTILES}
+            mean = math.fsum(durations) / len(durations)
         wasted = self.server.wasted * self.batch
-        return Simulation(self.target, stack, self.scenario, self.series, quantiles, wasted)
+        return Simulation(self.target, stack, self.scenario, self.series, quantiles, mean, wasted)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from resilience.simulation._scenario import Scenario
+from resilience.simulation._text import conclusion, text
 
-__all__ = ["ENOUGH", "WINDOW", "Series", "Simulation", "Verdict"]
+__all__ = ["ENOUGH", "WINDOW", "Part", "Series", "Simulation", "Verdict"]
 
 Verdict: TypeAlias = Literal["safe", "vulnerable", "metastable", "overloaded"]
 """The state that a run shows: see `Simulation.verdict`."""
@@ -62,6 +63,55 @@ class Series:
         return sum(counts[begin:end]) / calls
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the run: before, during or after the trouble. Shares are of the calls that began in it."""
+
+    name: str
+    #: Its first second, and the first one after it.
+    begin: int
+    end: int
+    #: Calls a second.
+    calls: float
+    answered: float
+    late: float
+    substituted: float
+    failed: float
+    rejected: float
+    #: Requests for each call.
+    amplification: float
+    #: Requests that wait at its end.
+    queue: int
+
+    @property
+    def seconds(self) -> int:
+        """How long it is."""
+        return self.end - self.begin
+
+    @classmethod
+    def of(cls, name: str, series: Series, begin: int, end: int) -> Part:
+        """Return the part of *series* from second *begin* to *end*."""
+
+        def share(counts: Sequence[int]) -> float:
+            if end <= begin:
+                return 0.0
+            return series.share(counts, begin, end)
+
+        return cls(
+            name=name,
+            begin=begin,
+            end=end,
+            calls=sum(series.arrivals[begin:end]) / max(1, end - begin),
+            answered=share(series.answered),
+            late=share(series.late),
+            substituted=share(series.substituted),
+            failed=share(series.failed),
+            rejected=share(series.rejected),
+            amplification=share(series.sent),
+            queue=sum(series.queue[max(begin, end - 1) : end]),
+        )
+
+
 @dataclass
 class Simulation:
     """The result of `simulate`.
@@ -76,13 +126,33 @@ class Simulation:
     series: Series
     #: The durations of the calls that were answered, late ones included: by share of these, in seconds.
     quantiles: Mapping[float, float]
-    #: Requests that the server worked on for callers that had left, and the time that its workers worked, as a share.
+    #: The mean of these durations.
+    mean: float | None
+    #: Requests that the server worked on for callers that had left.
     wasted: int
     #: The seconds after the end of the trouble from which on calls are answered in time again; None: never in this run.
     recovery: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.recovery = self._recovery()
+
+    def parts(self) -> tuple[Part, Part, Part]:
+        """Return the run before, during and after the trouble; the latter two are empty where there is none."""
+        length = len(self.series)
+        begins, ends = min(length, math.floor(self.scenario.trouble_begins)), self.trouble_ends
+        return (
+            Part.of("before", self.series, 0, begins),
+            Part.of("during", self.series, begins, ends),
+            Part.of("after", self.series, ends, length),
+        )
+
+    @property
+    def conclusion(self) -> str:
+        """One sentence: whether the function comes back, and how soon."""
+        return conclusion(self)
+
+    def __str__(self) -> str:
+        return text(self)
 
     # -- numbers ------------------------------------------------------------------------------------------------------
 
@@ -94,7 +164,7 @@ class Simulation:
     @property
     def goodput_after(self) -> float:
         """The same from the end of the trouble on."""
-        begin = self._trouble_ends
+        begin = self.trouble_ends
         return sum(self.series.answered[begin:]) / max(1, len(self.series) - begin)
 
     @property
@@ -144,11 +214,12 @@ class Simulation:
         return math.floor(begins)
 
     @property
-    def _trouble_ends(self) -> int:
+    def trouble_ends(self) -> int:
+        """The second from which on the trouble is over."""
         return min(len(self.series), math.ceil(self.scenario.trouble_ends))
 
     def _recovery(self) -> float | None:
-        begins = self._trouble_ends
+        begins = self.trouble_ends
         last = len(self.series) - _NOT_JUDGED - WINDOW
         if begins > last:
             return 0.0
@@ -170,14 +241,17 @@ class Simulation:
             "stack": list(self.stack),
             "scenario": dict(self.scenario.to_dict()),
             "verdict": self.verdict,
+            "conclusion": self.conclusion,
             "recovery": self.recovery,
             "goodput": round(self.goodput, 3),
             "goodput_after": round(self.goodput_after, 3),
             "amplification": round(self.amplification, 4),
             "peak_amplification": round(self.peak_amplification, 4),
+            "mean": self.mean,
             "p50": self.p50,
             "p99": self.p99,
             "wasted": self.wasted,
+            "parts": [asdict(part) for part in self.parts() if part.seconds],
             "series": asdict(self.series),
         }
 

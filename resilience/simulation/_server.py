@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from resilience.simulation._scenario import Event, Outage, Pause, Resize, Scenario, Slowdown
-from resilience.simulation._virtual_loop import Agenda
+from resilience.simulation._virtual_loop import VirtualLoop
 
 __all__ = ["ANSWER", "Marker", "Server"]
 
@@ -50,16 +50,13 @@ class _Request:
 class Server:
     """*workers* that take requests from one queue, first come, first served.
 
-    It is driven by the agenda; a request is a future. The server never looks whether the caller still waits.
+    It is driven by the entries of its loop; a request is a future. It never looks whether the caller still waits.
     """
 
-    def __init__(
-        self, scenario: Scenario, agenda: Agenda, loop: asyncio.AbstractEventLoop, chance: random.Random
-    ) -> None:
+    def __init__(self, scenario: Scenario, loop: VirtualLoop, chance: random.Random) -> None:
         assert scenario.workers is not None
         assert scenario.capacity is not None
         assert scenario.batch is not None
-        self._agenda = agenda
         self._loop = loop
         self._chance = chance
         self._scenario = scenario
@@ -98,7 +95,7 @@ class Server:
         scenario, now = self._scenario, self._loop.time()
         self.sent += 1
         if scenario.client_timeout is not None:
-            self._agenda.at(now + float(scenario.client_timeout), self._time_out, answer)  # type: ignore[arg-type]
+            self._loop.at(now + float(scenario.client_timeout), self._time_out, answer)  # type: ignore[arg-type]
         if scenario.failing and self._chance.random() < scenario.failing:
             self._answer_later(answer, self._failures.random)
         elif self._outages and self._outages[-1].mode == "hang":
@@ -116,21 +113,21 @@ class Server:
     def _begin(self, request: _Request) -> None:
         self._in_service[request] = None
         request.paused = self._paused_total
-        self._agenda.at(self._loop.time() + self._draw() * self._slowdown, self._finish, request)
+        self._loop.at(self._loop.time() + self._draw() * self._slowdown, self._finish, request)
 
     def _finish(self, request: _Request) -> None:
         """End the work on *request*, or go on with it for as long as the server has stood still meanwhile."""
         owed = self._paused_total - request.paused
         if owed:
             request.paused = self._paused_total
-            self._agenda.at(self._loop.time() + owed, self._finish, request)
+            self._loop.at(self._loop.time() + owed, self._finish, request)
             return
         if request not in self._in_service:  # lost in an outage
             return
         del self._in_service[request]
         self.wasted += request.answer.done()
         if self._scenario.network:
-            self._agenda.at(self._loop.time() + self._scenario.network, _deliver, request.answer)
+            self._loop.at(self._loop.time() + self._scenario.network, _deliver, request.answer)
         else:
             _deliver(request.answer)
         self._serve()
@@ -140,7 +137,7 @@ class Server:
             self._begin(self._queue.popleft())
 
     def _answer_later(self, answer: asyncio.Future[object], failure: Callable[[], Exception]) -> None:
-        self._agenda.at(self._loop.time() + self._scenario.network, self._fail, (answer, failure))
+        self._loop.at(self._loop.time() + self._scenario.network, self._fail, (answer, failure))
 
     def _time_out(self, answer: asyncio.Future[object]) -> None:
         self._fail((answer, self._failures.timed_out))
@@ -155,7 +152,7 @@ class Server:
     # -- disturbances -------------------------------------------------------------------------------------------------
 
     def schedule(self) -> None:
-        """Put the disturbances of the scenario into the agenda."""
+        """Put the disturbances of the scenario into the loop's agenda."""
         handlers: dict[type[object], tuple[Callable[..., object], Callable[..., object]]] = {
             Outage: (self._go_down, self._come_up),
             Slowdown: (self._change_speed, self._change_speed),
@@ -165,9 +162,9 @@ class Server:
         for event in self._scenario.events:
             if type(event) in handlers:
                 begin, end = handlers[type(event)]
-                self._agenda.at(event.at, begin, event)
+                self._loop.at(event.at, begin, event)
                 if not isinstance(event, Pause) and event.ends < self._scenario.duration:
-                    self._agenda.at(event.ends, end, event)
+                    self._loop.at(event.ends, end, event)
 
     def _go_down(self, event: Outage) -> None:
         self._outages.append(event)
@@ -206,9 +203,9 @@ class Server:
         now = self._loop.time()
         self._pauses += 1
         self._paused_total += event.lasts
-        self._agenda.at(now + event.lasts, self._go_on, event)
+        self._loop.at(now + event.lasts, self._go_on, event)
         if event.every is not None:
-            self._agenda.at(now + event.every, self._pause, event)
+            self._loop.at(now + event.every, self._pause, event)
 
     def _go_on(self, _: Pause) -> None:
         self._pauses -= 1

@@ -1,80 +1,89 @@
 """An asyncio event loop in virtual time: its time jumps to the next moment at which anything happens.
 
-Two kinds of things happen: the timers of asyncio, by which policies wait and limit, and the entries of the `Agenda`, by
-which the model of the server and of the callers works. The agenda is a heap of plain tuples, several times as quick as
-asyncio's timers, which matters: a simulated minute has some hundred thousand entries.
+One heap has all that is to happen: the timers of asyncio, by which policies wait and limit, and the entries by which
+the server and the callers are simulated. It is a heap of plain tuples, and an entry of the simulation costs no handle:
+a simulated minute has some hundred thousand of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import heapq
 import itertools
-import math
 import random
-import selectors
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any
 
+from resilience._asyncio_timeout import begin_single, finish_timeout
 from resilience.clock import SYSTEM, TimeLimit, Waitable
 
-__all__ = ["Agenda", "VirtualLoop", "VirtualLoopClock", "global_random_seeded"]
+__all__ = ["VirtualLoop", "VirtualLoopClock", "global_random_seeded"]
 
 _EPOCH = 946_684_800.0  # 2000-01-01T00:00:00Z, where `resilience.testing.virtual_time` begins, too
 
 
-class Agenda:
-    """What happens at which moment of virtual time, in the order of the moments, then of the entries."""
+class VirtualLoop(asyncio.BaseEventLoop):
+    """The loop that a simulation runs in. Its time begins at 0, and it knows no sockets.
 
-    __slots__ = ("_count", "heap")
+    It replaces asyncio's way of waiting, and leaves tasks, futures and handles as they are.
+    """
+
+    _ready: deque[asyncio.Handle]
 
     def __init__(self) -> None:
-        self.heap: list[tuple[float, int, Callable[[Any], object], Any]] = []
-        self._count = itertools.count()
-
-    def at(self, moment: float, function: Callable[[Any], object], argument: Any = None) -> None:
-        """Call *function* with *argument* at that *moment*, in seconds."""
-        heapq.heappush(self.heap, (moment, next(self._count), function, argument))
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Lets time jump instead of waiting. It selects no sockets: a simulation has none."""
-
-    def __init__(self, agenda: Agenda) -> None:
         super().__init__()
-        self.now: float = 0.0
-        self._heap = agenda.heap
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Let the next timer or the next entry of the agenda have its moment."""
-        if timeout is not None and timeout <= 0:
-            return []
-        until = math.inf
-        if timeout is not None:
-            until = self.now + timeout
-        heap = self._heap
-        if heap and heap[0][0] <= until:
-            moment, _, function, argument = heapq.heappop(heap)
-            self.now = max(self.now, moment)
-            function(argument)
-        elif until == math.inf:
-            raise RuntimeError("every task waits for another: the simulation would never end")
-        else:
-            self.now = until
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop that a simulation runs in. Its time begins at 0."""
-
-    def __init__(self, agenda: Agenda) -> None:
-        self._jumping = _JumpingSelector(agenda)
-        super().__init__(self._jumping)
+        self._now = 0.0
+        self._count = itertools.count()
+        self._agenda: list[tuple[float, int, Callable[[Any], object], Any]] = []
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
-        return self._jumping.now
+        return self._now
+
+    def at(self, moment: float, function: Callable[[Any], object], argument: Any = None) -> None:
+        """Call *function* with *argument* at that *moment*, in seconds; of one moment in the order of these calls."""
+        heapq.heappush(self._agenda, (moment, next(self._count), function, argument))
+
+    def clear(self) -> None:
+        """Forget all that is to happen."""
+        self._agenda.clear()
+
+    # -- in place of asyncio's ----------------------------------------------------------------------------------------
+
+    def call_at(  # type: ignore[override]  # typeshed has a variadic type of the arguments
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Have *callback* called at that moment, as asyncio does."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self.at(when, self._ready.append, timer)
+        return timer
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Leave a cancelled timer where it is: it is passed over when its moment comes."""
+
+    def _run_once(self) -> None:
+        """Run what is ready; where nothing is, let time jump until something is."""
+        ready, agenda = self._ready, self._agenda
+        while not ready:
+            if not agenda:
+                raise RuntimeError("every task waits for another: the simulation would never end")
+            moment, _, function, argument = heapq.heappop(agenda)
+            self._now = max(self._now, moment)
+            function(argument)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _process_events(self, events: object) -> None:
+        """Do nothing: there are no sockets."""
+
+    def _write_to_self(self) -> None:
+        """Do nothing: nothing waits that would have to be woken."""
 
 
 class VirtualLoopClock:
@@ -82,7 +91,7 @@ class VirtualLoopClock:
 
     __slots__ = ("_chance", "_loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, chance: random.Random) -> None:
+    def __init__(self, loop: VirtualLoop, chance: random.Random) -> None:
         self._loop = loop
         self._chance = chance
 
@@ -110,8 +119,36 @@ class VirtualLoopClock:
         return SYSTEM.run_and_wait(begin, done, seconds)
 
     def move_on_after(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
-        """Return a block that is cancelled after *seconds*: by the loop's timers, whose time is virtual."""
-        return SYSTEM.move_on_after(seconds, shared=shared)
+        """Return a block that is cancelled after *seconds*, by the loop."""
+        return _Limit(self._loop, seconds)
+
+
+class _Limit:
+    """A time limit on a block of the running task, by a timer of the loop."""
+
+    __slots__ = ("_entry", "_loop", "_seconds", "expired")
+
+    def __init__(self, loop: VirtualLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self.expired: bool = False
+
+    def __enter__(self) -> _Limit:
+        task = asyncio.current_task(self._loop)
+        assert task is not None, "calls run in tasks"
+        self._entry = begin_single(self._loop, task, self._seconds)
+        return self
+
+    @property
+    def passed(self) -> bool:
+        """Whether its time has passed, while the block may still be ending."""
+        return self._entry.table is None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self.expired = finish_timeout(self._entry, error)
+        return self.expired
 
 
 @contextmanager
