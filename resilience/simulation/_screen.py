@@ -161,11 +161,14 @@ class Callers:
         earned = (1 - failing) / self.cost if self.cost else math.inf
         return min(wanted, (earned + self.reserve * self.clients / self.calls) / failing)
 
-    def load(self, failing: float) -> float:
-        """Return the requests a second that the callers send where the share *failing* of all attempts fails."""
+    def load(self, failing: float, mean: float = 0.0) -> float:
+        """Return the requests a second that the callers send where the share *failing* of all attempts fails.
+
+        *mean* is how long an attempt takes that does not fail, in seconds.
+        """
         most = math.inf
-        if self.time_limit < math.inf:
-            most = self.limit * self.clients / self.time_limit  # each slot is held until the time limit
+        if self.time_limit < math.inf:  # a slot is held until the time limit where the attempt fails
+            most = self.limit * self.clients / max(_SHORTEST, mean + failing * (self.time_limit - mean))
         if self.reset_timeout is not None and failing >= _OPENS:
             most = min(most, self.clients / self.reset_timeout)  # a probe each
         return min(self.calls * (1 + self.retries(failing)), most)
@@ -173,6 +176,8 @@ class Callers:
 
 #: More than any stack makes on purpose; a retry without a limit of attempts makes as many within the time of a screen.
 _MAX_ATTEMPTS = 200
+#: Seconds that a slot is held at least.
+_SHORTEST = 1e-6
 #: The share of failures at which a circuit breaker is open.
 _OPENS = 0.9
 
@@ -256,9 +261,9 @@ def settle(server: Server, callers: Callers) -> tuple[float | None, float | None
     """
     if callers.calls * server.mean > callers.limit * callers.clients:  # Little's law: too few calls may be in flight
         return None, None, callers.calls
-    most = max(callers.load(1.0), callers.calls * callers.tries, server.capacity) * 1.01
+    most = max(callers.load(1.0, server.mean), callers.calls * callers.tries, server.capacity) * 1.01
     loads = [callers.calls * 0.99 + (most - callers.calls * 0.99) * step / _STEPS for step in range(_STEPS + 1)]
-    surplus = [callers.load(server.fails(load, callers.time_limit)) - load for load in loads]
+    surplus = [callers.load(server.fails(load, callers.time_limit), server.mean) - load for load in loads]
     good = tips = bad = None
     for load, before, after in zip(loads[1:], surplus, surplus[1:], strict=False):
         if before > 0 >= after and _is_good(server, callers, load):
