@@ -8,7 +8,7 @@ without its body, and says whether it comes back when the trouble is over, how s
     _server         the model of the server, whose queue keeps requests that their callers have left
     _copies         fresh copies of policies, one set for each client
     _virtual_loop   the asyncio loop whose time jumps
-    _engine         `simulate`
+    _engine         `simulate`, and `simulate_wrapped` for other policies than ours
     _result         `Simulation`, the numbers of a run
     _text           the same in words
     _plot           the same as a picture, in SVG
@@ -17,7 +17,7 @@ without its body, and says whether it comes back when the trouble is over, how s
 Nothing else in the toolkit imports this package.
 """
 
-from resilience.simulation._engine import simulate
+from resilience.simulation._engine import simulate, simulate_wrapped
 from resilience.simulation._latency import Latency
 from resilience.simulation._result import Part, Series, Simulation
 from resilience.simulation._scenario import (
@@ -45,4 +45,5 @@ __all__ = [
     "Slowdown",
     "Surge",
     "simulate",
+    "simulate_wrapped",
 ]

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
+import functools
 import gc
 import math
 import random
-import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeAlias, TypeVar, cast
 
 from resilience._runtime.callables import name_of
 from resilience._runtime.decorate import Guarded, guarded
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import classify
-from resilience.clock import _clock
 from resilience.errors.base import ResilienceError
 from resilience.metrics.tracking import Tracked
 from resilience.settings import MUTED, Switched
@@ -31,9 +29,9 @@ from resilience.simulation._copies import Copies
 from resilience.simulation._result import Series, Simulation
 from resilience.simulation._scenario import Scenario, Surge
 from resilience.simulation._server import ANSWER, Server
-from resilience.simulation._virtual_loop import VirtualLoop, VirtualLoopClock, global_random_seeded
+from resilience.simulation._virtual_loop import VirtualLoop, in_own_context, run_virtually
 
-__all__ = ["Arguments", "Progress", "simulate"]
+__all__ = ["Arguments", "Progress", "Request", "find_guarded", "simulate", "simulate_wrapped"]
 
 T = TypeVar("T")
 
@@ -41,6 +39,9 @@ Progress: TypeAlias = Callable[[float], object]
 """Called each simulated second with the share of the run that is done."""
 Arguments: TypeAlias = Callable[[random.Random], tuple[object, ...]]
 """Returns the positional arguments of a call."""
+
+Request: TypeAlias = Callable[..., Awaitable[object]]
+"""Makes a request to the simulated server, whatever arguments it is given."""
 
 _QUANTILES = (0.5, 0.9, 0.99)
 _COLLECTED = 100_000
@@ -78,30 +79,46 @@ def simulate(
     """
     if not callable(function):
         raise TypeError(f"simulate({function!r}): give a function, guarded by policies or not")
-    run = _Run(function, scenario, arguments, progress)
-    return _in_own_context(run.run)
+    record = find_guarded(function)
+    stack: tuple[str, ...] = ()
+    if record is not None:
+        stack = tuple(str(policy) for policy in record.policies if not isinstance(policy, Tracked))
+    run = _Run(name_of(function), stack, functools.partial(_with_copies, record), scenario, arguments, progress)
+    return in_own_context(run.run)
 
 
-def _in_own_context(run: Callable[[], T]) -> T:
-    """Run in an empty context: no deadline and no switch of the caller's holds. In a thread, where a loop runs here."""
-    context = contextvars.Context()
-    if asyncio._get_running_loop() is None:
-        return context.run(run)
-    results: list[T] = []
-    errors: list[BaseException] = []
+def simulate_wrapped(
+    wrap: Callable[[Request], Callable[..., Any]],
+    scenario: Scenario,
+    *,
+    name: str = "request",
+    arguments: Arguments | None = None,
+    progress: Progress | None = None,
+) -> Simulation:
+    """Simulate what *wrap* makes of a request: policies of any library, or a function that makes several requests.
 
-    def work() -> None:
-        try:
-            results.append(context.run(run))
-        except BaseException as error:  # raised in the thread that waits
-            errors.append(error)
+    *wrap* is called once for each client, in virtual time, with an async function that takes any arguments and makes a
+    request. It returns the async function that is called then. What it uses is not copied: make circuits, budgets and
+    limits in it. The rest is as in `simulate`, under this *name*.
 
-    thread = threading.Thread(target=work, name="resilience-simulation")
-    thread.start()
-    thread.join()
-    for error in errors:
-        raise error
-    return results[0]
+    >>> from resilience import RetryBudget, retry_on_category
+    >>> def with_budget(request):
+    ...     return retry_on_category(budget=RetryBudget("catalogue"))(request)
+    >>> simulate_wrapped(with_budget, Scenario(rps=20, capacity=50, duration=20, failing=0.2)).verdict
+    'safe'
+    """
+    run = _Run(name, (), wrap, scenario, arguments, progress)
+    return in_own_context(run.run)
+
+
+def _with_copies(record: Guarded | None, request: Request) -> Callable[..., Any]:
+    """Return the function of one client: *request*, with fresh copies of the policies around it."""
+    if record is None:
+        return request
+    stack = Copies().of_stack(record.policies)
+    if not stack:
+        return request
+    return Guarded(record.target, request, stack).wrap()
 
 
 def find_guarded(function: Callable[..., object]) -> Guarded | None:
@@ -120,7 +137,9 @@ class _Run:
 
     def __init__(
         self,
-        function: Callable[..., object],
+        target: str,
+        stack: tuple[str, ...],
+        wrap: Callable[[Request], Callable[..., Any]],
         scenario: Scenario,
         arguments: Arguments | None,
         progress: Progress | None,
@@ -129,8 +148,9 @@ class _Run:
         self.scenario = scenario
         self.batch: int = scenario.batch
         self.clients: int = max(1, round(scenario.clients / self.batch))
-        self.record = find_guarded(function)
-        self.target: str = name_of(function)
+        self.target = target
+        self.stack = stack
+        self.wrap = wrap
         self.arguments = arguments
         self.progress = progress
         seconds = math.ceil(scenario.duration)
@@ -142,18 +162,10 @@ class _Run:
         self.chances = {name: random.Random(f"{scenario.seed} {name}") for name in ("calls", "server", "policies")}
 
     def run(self) -> Simulation:
-        loop = VirtualLoop()
-        self.loop = loop
-        self.server = Server(self.scenario, loop, self.chances["server"])
-        clock = VirtualLoopClock(loop, self.chances["policies"])
-        _clock.set(clock)  # not `using_clock`: limits need no way round the loop's timers, whose time is virtual
-        with (
-            _rare_collection(),
-            global_random_seeded(self.scenario.seed),
-            Switched(MUTED, everywhere=False),
-            asyncio.Runner(loop_factory=lambda: loop) as runner,
-        ):
-            runner.run(self._main())
+        self.loop = VirtualLoop()
+        self.server = Server(self.scenario, self.loop, self.chances["server"])
+        with _rare_collection(), Switched(MUTED, everywhere=False):
+            run_virtually(self._main(), self.scenario.seed, loop=self.loop, chance=self.chances["policies"])
         if self.bugs:
             raise RuntimeError(
                 f"calls of {self.target} fail by themselves, first by {self.bugs[0]!r}: where a policy has key= or"
@@ -256,7 +268,7 @@ class _Run:
         series.arrivals[second] += self.batch
         stack = self.stacks.get(client)
         if stack is None:
-            stack = self.stacks[client] = self._new_stack()
+            stack = self.stacks[client] = self.wrap(self._request)
         arguments: tuple[object, ...] = ()
         if self.arguments is not None:
             arguments = self.arguments(self.chances["calls"])
@@ -290,26 +302,14 @@ class _Run:
             error = error.__cause__ or error.__context__
         return False
 
-    def _new_stack(self) -> Callable[..., Any]:
-        """Return the function of one client: a request, with fresh copies of the policies around it."""
-
-        async def request(*_arguments: object, **_keywords: object) -> object:
-            second = int(self.loop.time())
-            if second < len(self.series):
-                self.series.sent[second] += self.batch
-            return await self.server.request()
-
-        if self.record is None:
-            return request
-        stack = Copies().of_stack(self.record.policies)
-        if not stack:
-            return request
-        return Guarded(self.record.target, request, stack).wrap()
+    async def _request(self, *_arguments: object, **_keywords: object) -> object:
+        """Make a request: what stands in the place of the function's body."""
+        second = int(self.loop.time())
+        if second < len(self.series):
+            self.series.sent[second] += self.batch
+        return await self.server.request()
 
     def _result(self) -> Simulation:
-        stack: tuple[str, ...] = ()
-        if self.record is not None:
-            stack = tuple(str(policy) for policy in self.record.policies if not isinstance(policy, Tracked))
         durations = sorted(self.durations)
         quantiles: dict[float, float] = {}
         mean: float | None = None
@@ -317,7 +317,7 @@ class _Run:
             quantiles = {share: durations[int(share * len(durations))] for share in _QUANTILES}
             mean = math.fsum(durations) / len(durations)
         wasted = self.server.wasted * self.batch
-        return Simulation(self.target, stack, self.scenario, self.series, quantiles, mean, wasted)
+        return Simulation(self.target, self.stack, self.scenario, self.series, quantiles, mean, wasted)
 
 
 @contextlib.contextmanager

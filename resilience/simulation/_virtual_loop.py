@@ -12,16 +12,19 @@ import contextvars
 import heapq
 import itertools
 import random
+import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from resilience._asyncio_timeout import begin_single, finish_timeout
-from resilience.clock import SYSTEM, TimeLimit, Waitable
+from resilience.clock import SYSTEM, TimeLimit, Waitable, _clock
 
-__all__ = ["VirtualLoop", "VirtualLoopClock", "global_random_seeded"]
+__all__ = ["VirtualLoop", "VirtualLoopClock", "in_own_context", "run_virtually"]
+
+T = TypeVar("T")
 
 _EPOCH = 946_684_800.0  # 2000-01-01T00:00:00Z, where `resilience.testing.virtual_time` begins, too
 
@@ -151,8 +154,27 @@ class _Limit:
         return self.expired
 
 
+def run_virtually(
+    main: Coroutine[Any, Any, T], seed: int, *, loop: VirtualLoop | None = None, chance: random.Random | None = None
+) -> T:
+    """Run *main* in virtual time from 0 on, and return its result; the same *seed*, the same run.
+
+    The policies draw their random numbers from *chance*, all other code from the module `random`, whose state is the
+    program's again afterwards. Raises RuntimeError where every task waits for another.
+    """
+    loop = loop or VirtualLoop()
+    clock = VirtualLoopClock(loop, chance or random.Random(seed))
+    # Not by `using_clock`: time limits need no way round the loop's timers, whose time is the clock's.
+    token = _clock.set(clock)
+    try:
+        with _global_random_seeded(seed), asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(main)
+    finally:
+        _clock.reset(token)
+
+
 @contextmanager
-def global_random_seeded(seed: int) -> Generator[None]:
+def _global_random_seeded(seed: int) -> Generator[None]:
     """Seed the module `random` in the block, for waits of tenacity's, and put its state back afterwards."""
     before = random.getstate()
     random.seed(seed)
@@ -160,3 +182,25 @@ def global_random_seeded(seed: int) -> Generator[None]:
         yield
     finally:
         random.setstate(before)
+
+
+def in_own_context(run: Callable[[], T]) -> T:
+    """Run in an empty context: no deadline and no switch of the caller's holds. In a thread, where a loop runs here."""
+    context = contextvars.Context()
+    if asyncio._get_running_loop() is None:
+        return context.run(run)
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(context.run(run))
+        except BaseException as error:  # raised in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="resilience-simulation")
+    thread.start()
+    thread.join()
+    for error in errors:
+        raise error
+    return results[0]
