@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from resilience.cli.application import import_application
 from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.cli.simulate_plan import plan_command
 from resilience.simulation import Event, Resize, Scenario, Simulation, Slowdown, Surge, simulate
 from resilience.simulation._parse import parse_factor, parse_latency, parse_outage, parse_pause, parse_seconds
 from resilience.simulation._plot import svg
@@ -28,6 +29,9 @@ def run_simulate(arguments: argparse.Namespace) -> int:
     """Simulate a function, and print what happens; return FAILED where it does not come back."""
     function = function_of(arguments.application)
     scenario = scenario_of(arguments)
+    plan = plan_command(arguments)
+    if plan is not None:
+        return plan(arguments, function, scenario)
     try:
         result = simulate(function, scenario, progress=_progress(arguments.application))
     except (TypeError, RuntimeError) as error:

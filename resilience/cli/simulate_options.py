@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from resilience.cli.simulate_plan_options import add_plan_options
+
 __all__ = ["EXAMPLES", "add_options"]
 
 
@@ -13,6 +15,10 @@ examples:
   resilience simulate shop.clients:search --latency p50=40ms,p99=300ms --outage 60s --clients 100
   resilience simulate shop.clients:search --pause 3s --plot pause.svg
   resilience simulate shop.clients:search --outage 60s --json > outage.json
+  resilience simulate shop.clients:search --sweep attempts=1..5,timeout=.2..2 --html plan.html
+  resilience simulate shop.clients:search --find-trigger
+  resilience simulate shop.clients:search --advice
+  resilience simulate shop.clients:search --replay events.jsonl --with new.toml
 
 The application is imported, which runs its modules; the body of the function
 is not called. Its own policies run, in virtual time, in fresh copies: a
@@ -67,3 +73,4 @@ def add_options(command: argparse.ArgumentParser) -> None:
     output = command.add_argument_group("the result")
     output.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     output.add_argument("--plot", metavar="FILE", help="draw it, as SVG")
+    add_plan_options(command)

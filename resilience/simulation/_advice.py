@@ -115,7 +115,10 @@ def _time_limit(server: Server, callers: Callers) -> Advice:
             f"{lost:.1%} of the requests take longer in good times; that is the latency's p99.9.",
         )
     return Advice(
-        "time limit", now, "keep it", f"It is above the latency's p99.9, {_rounded(least)} s: it cuts off none but the sick."
+        "time limit",
+        now,
+        "keep it",
+        f"It is above the latency's p99.9, {_rounded(least)} s: in good times it cuts off next to nothing.",
     )
 
 
@@ -124,7 +127,9 @@ def _attempts(server: Server, callers: Callers) -> Advice:
     now = f"{callers.attempts:g}"
     load = callers.calls * callers.tries
     if callers.tries <= most:
-        reason = f"When every attempt fails they send {load:g} requests a second, and the server can do {server.capacity:g}."
+        reason = (
+            f"When every attempt fails they send {load:g} requests a second, and the server can do {server.capacity:g}."
+        )
         return Advice("attempts", now, "keep it", reason)
     reason = (
         f"When every attempt fails they send {load:g} requests a second, and the server can do {server.capacity:g}:"
@@ -163,8 +168,8 @@ def _limit(server: Server, callers: Callers) -> Advice:
     # When the server hangs each slot is held for the time limit: so many slots send that many requests a second.
     most = math.floor(server.capacity * _PLANNED * callers.time_limit / callers.clients)
     reason = (
-        f"At least {least}, what good times need; below {most + 1}: when all fail, each slot is held for the time limit,"
-        f" and as many as that send {_PLANNED:.0%} of what the server can do."
+        f"At least {least}, what good times need; at most {most}: when all fail, each slot is held for the time limit,"
+        f" and so many send {_PLANNED:.0%} of what the server can do."
     )
     if least <= callers.limit <= most:
         return Advice("concurrency limit", now, "keep it", reason)
@@ -182,7 +187,7 @@ def _load(server: Server, callers: Callers, left_out: Sequence[str]) -> Advice:
     if not most:
         return Advice("largest load", now, "there is no safe load", f"A state of failure lasts at any load.{beside}")
     planned = math.floor(min(most, _PLANNED * server.capacity))
-    reason = f"Up to {most:.0f} a second no state of failure lasts: load = calls (1 + retries) has one solution.{beside}"
+    reason = f"Up to {most:.0f} a second no failure lasts: load = calls (1 + retries) has one solution.{beside}"
     if callers.calls <= planned:
         return Advice("largest load", now, "keep it", reason)
     return Advice("largest load", now, f"plan for {planned} calls a second", reason)
