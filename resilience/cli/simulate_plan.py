@@ -15,9 +15,7 @@ from resilience._runtime.protocol import Policy
 from resilience.cli.output import ExitCode, UserError, counted, print_json
 from resilience.config import ConfigurationError, ConfiguredPolicies, Policies
 from resilience.simulation._advice import advise
-from resilience.simulation._axes import parse_axes
 from resilience.simulation._map import VERDICTS, PlanMap
-from resilience.simulation._map_page import map_page
 from resilience.simulation._replay import replay
 from resilience.simulation._scenario import Scenario, Slowdown
 from resilience.simulation._screening import scenario_with
@@ -64,14 +62,13 @@ _BELONGS = (
 def _run_sweep(arguments: argparse.Namespace, function: _Function, scenario: Scenario) -> int:
     """Print the map, and write its page; FAILED where the function as it is does not come back."""
     try:
-        axes = parse_axes(arguments.sweep)
-        plan = sweep(function, _with_trouble(scenario), axes, jobs=arguments.jobs, progress=_progress)
+        plan = sweep(function, _with_trouble(scenario), arguments.sweep, jobs=arguments.jobs, progress=_progress)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(str(error)) from error
     finally:
         _clear_progress()
     if arguments.html is not None:
-        _write(Path(arguments.html), map_page(plan))
+        _write(Path(arguments.html), plan.to_html())
     if arguments.json:
         print_json(plan.to_dict())
     else:

@@ -139,6 +139,12 @@ class PlanMap:
             f"{text}; in {len(lost)} it never comes back from {self.trouble}, as with {shown_options(lost[0].options)}."
         )
 
+    def to_html(self) -> str:
+        """Return the map as a page of HTML, which loads nothing."""
+        from resilience.simulation._map_page import map_page
+
+        return map_page(self)
+
     def to_dict(self) -> dict[str, object]:
         """Return the map as plain values for JSON."""
         return {

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 from resilience._runtime.callables import name_of
-from resilience.simulation._axes import Axis
+from resilience.simulation._axes import Axis, parse_axes
 from resilience.simulation._judgement import judge_cell
 from resilience.simulation._map import Cell, PlanMap
 from resilience.simulation._scenario import Event, Outage, Pause, Resize, Scenario, Slowdown, Surge
@@ -27,19 +27,32 @@ Progress = Callable[[int, int], object]
 def sweep(
     function: Callable[..., object],
     scenario: Scenario,
-    axes: Sequence[Axis],
+    axes: str | Sequence[Axis],
     *,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> PlanMap:
     """Simulate *function* in *scenario* with every combination of the values of *axes*, and return the map.
 
+    *axes* are one or two, or a text that describes them, such as ``"attempts=1..5,timeout=.2..2"``: see `parse_axes`.
     Options of the function's own stack are changed in copies of it. The simulations run in *jobs* processes, as many as
     there are processors unless given; in this one where *function* cannot be imported by its name. The same scenario
     gives the same map, however many processes there are.
 
     Raises ValueError for an option that *function* does not have, TypeError for a function without policies.
+
+    >>> from resilience import retry_on_category, timeout
+    >>> from resilience.simulation import Slowdown
+    >>> @retry_on_category(attempts=3)
+    ... @timeout(1.0)
+    ... async def search(query: str) -> str:
+    ...     return query
+    >>> slow = Scenario(rps=20, workers=3, duration=30, events=(Slowdown(at=5, lasts=10, speed=0.2),))
+    >>> [cell.verdict for cell in sweep(search, slow, "attempts=1|3").cells]
+    ['safe', 'metastable']
     """
+    if isinstance(axes, str):
+        axes = parse_axes(axes)
     wanted = combinations(axes)
     variant(function, {name: value for name, value in wanted[0].items() if name in OPTIONS})  # fails here, not later
     cells: dict[int, Cell] = {}

@@ -20,7 +20,7 @@ _EXACT = 1.05
 _BEGINS = 15.0
 _OBSERVED = 45.0
 _SHORTEST = 0.1
-_LONGEST = 300.0
+_LONGEST = 120.0
 
 TRIGGERS: Mapping[str, tuple[Callable[[float, float, float], Event], str]] = {
     "outage": (lambda at, length, _: Outage(at, length), "an outage that refuses requests"),
