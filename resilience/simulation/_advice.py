@@ -17,11 +17,11 @@ from resilience.simulation._screening import callers_in, server_of
 
 __all__ = ["Advice", "advise", "largest_load"]
 
-#: Standard deviations above the mean number of calls in flight that a pool should have room for: 99.9 % of the time.
+#: Standard deviations above the mean number of calls in flight that a pool should hold: 99.9 % of the time.
 _PEAK = 3.0
 #: The share of the capacity that a plan should use: the rest is for deploys, a lost machine and error in the numbers.
 _PLANNED = 0.8
-#: The quantile of the latency that a time limit should leave room for.
+#: The quantile of the latency that a time limit should not cut off.
 _PATIENT = 0.999
 _EXACT = 1.005
 

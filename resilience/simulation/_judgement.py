@@ -93,7 +93,7 @@ def lasts(result: Simulation) -> bool:
     """
     if result.recovery is not None:
         return False
-    queue = result.series.queue
+    queue = result.series.queue[: int(result.scenario.duration)]  # without a second that has not ended
     after = queue[math.ceil(min(result.scenario.trouble_ends, len(queue) - 1)) :]
     middle = len(after) // 2
     earlier, last = statistics.fmean(after[middle : middle + _SAMPLE]), statistics.fmean(after[-_SAMPLE:])
@@ -114,6 +114,6 @@ def _stress(scenario: Scenario, callers: Callers) -> Scenario:
     speed = math.prod(getattr(event, "speed", getattr(event, "workers", 1.0)) for event in permanent(scenario))
     too_long = 2 * limit * max(1.0, scenario.capacity * speed / scenario.rps)
     seconds = min(_MAX_STRESS, max(_STRESS_BEGINS, too_long + callers.tries * limit))
-    duration = _STRESS_BEGINS + seconds + _STRESS_OBSERVED
+    duration = math.ceil(_STRESS_BEGINS + seconds + _STRESS_OBSERVED)
     kept = [dataclasses.replace(event, at=0.0, lasts=math.inf) for event in permanent(scenario)]
     return scenario_with(scenario, events=(*kept, Pause(_STRESS_BEGINS, seconds)), duration=duration)
