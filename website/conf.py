@@ -81,7 +81,7 @@ NAVIGATION = {
     ],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending", "lint"],
-    "Operation": ["configuration", "admin", "fleet", "events", "metrics", "testing", "pytest", "cli"],
+    "Operation": ["configuration", "admin", "fleet", "events", "metrics", "testing", "pytest", "simulation", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],

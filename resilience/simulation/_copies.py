@@ -14,10 +14,13 @@ from __future__ import annotations
 import copy
 import functools
 import threading
+from collections import deque
 from collections.abc import Sequence
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, TypeVar, cast
 
 from resilience._runtime.protocol import Policy
+from resilience._runtime.slots import Slots
 from resilience.circuits._per_instance import PerInstancePolicy
 from resilience.circuits._per_key import PerKeyPolicy
 from resilience.metrics.tracking import Tracked
@@ -69,10 +72,40 @@ class Copies:
         return copied
 
 
+_OPAQUE = (str, bytes, int, float, complex, bool, type(None), type, FunctionType, BuiltinFunctionType, MethodType)
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+
+
 @functools.singledispatch
-def _renew(original: object, _copies: Copies) -> object:
-    """Return *original* itself: it has options and no state."""
-    return original
+def _renew(original: object, copies: Copies) -> object:
+    """Return *original* itself where the toolkit has made it: it has options and no state. Else a copy of its parts.
+
+    What a user's own policy holds is copied: containers, locks, slots and budgets, and other objects of its module.
+    """
+    if isinstance(original, _LOCKS):
+        return type(original)()
+    if isinstance(original, dict | list | set | deque):
+        return copy.copy(cast("dict[object, object]", original))
+    module = type(original).__module__
+    if not isinstance(original, Policy) or module.partition(".")[0] == "resilience":
+        return original
+    renewed = copy.copy(original)
+    for name, value in _attributes_of(original):
+        if not isinstance(value, _OPAQUE):
+            object.__setattr__(renewed, name, copies.of(value))
+    return renewed
+
+
+def _attributes_of(policy: object) -> Sequence[tuple[str, object]]:
+    """Return the attributes of *policy*, in its dictionary and in its slots."""
+    slots = [name for cls in type(policy).__mro__ for name in getattr(cls, "__slots__", ())]
+    found = {name: getattr(policy, name) for name in slots if hasattr(policy, name)}
+    return [*{**found, **getattr(policy, "__dict__", {})}.items()]
+
+
+@_renew.register
+def _plain_slots(original: Slots, _copies: Copies) -> Slots:
+    return Slots(original.limit, max_queue=original.max_queue, order=original.order)
 
 
 @_renew.register

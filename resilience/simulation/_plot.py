@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["svg"]
 
-_WIDTH, _LEFT, _RIGHT = 800, 76, 150
+_WIDTH, _LEFT, _RIGHT = 800, 76, 164
 _PANEL, _GAP, _FOOT = 130, 52, 44
 _LINE = 18
 _CHARACTERS = 100
 
 _STYLE = """\
 svg { font: 12px system-ui, 'DejaVu Sans', Verdana, Arial, sans-serif; background: var(--paper);
-  --paper: #ffffff; --ink: #1f2328; --faint: #59636e; --band: #eceff2; --calls: #59636e; --sent: #d1242f;
+  --paper: #ffffff; --ink: #1f2328; --faint: #59636e; --band: #eceff2; --calls: #59636e; --sent: #bc4c00;
   --answered: #2c8c4b; --late: #d9a400; --substituted: #2b83c6; --rejected: #8a63c7;
   --failed: #d1242f; --queue: #2b83c6; }
 @media (prefers-color-scheme: dark) { svg { --paper: #0d1117; --ink: #e6edf3; --faint: #9198a1; --band: #1f262e;
-  --calls: #9198a1; --sent: #ff6a69; --answered: #3fb264; --late: #e3b341; --substituted: #58a6ff; --rejected: #b392f0;
+  --calls: #9198a1; --sent: #f0883e; --answered: #3fb264; --late: #e3b341; --substituted: #58a6ff; --rejected: #b392f0;
   --failed: #ff6a69; --queue: #58a6ff; } }
 text { fill: var(--ink); } .faint { fill: var(--faint); } .title { font-weight: 600; }
 .grid { stroke: var(--faint); stroke-opacity: .3; } .band { fill: var(--band); }
@@ -94,11 +94,11 @@ class _Picture:
                 f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}" stroke="var(--faint)"'
                 ' stroke-dasharray="2 4"/>'
             )
-            self._legend(2, "faint", f"capacity {rate(capacity)}", dashed=True)
+            self._legend(2, "faint", f"capacity {rate(capacity)}", dashes="2 4")
         self._curve(series.sent, panel, "sent")
         self._curve(series.arrivals, panel, "calls", dashes="5 3")
         self._legend(0, "sent", "requests")
-        self._legend(1, "calls", "calls", dashed=True)
+        self._legend(1, "calls", "calls", dashes="5 3")
         self._next()
 
     def _ends(self) -> None:
@@ -119,7 +119,18 @@ class _Picture:
             self.parts.append(f'<polygon points="{forth} {back}" fill="var(--{name})"/>')
             self._legend(shown, name, label)
             base, shown = upper, shown + 1
+        self._edges()
         self._next()
+
+    def _edges(self) -> None:
+        """Draw where the trouble begins and ends, over what hides its grey."""
+        for moments in self._troubles():
+            for moment in moments:
+                x = f"{self._x(moment):.1f}"
+                self.parts.append(
+                    f'<line x1="{x}" x2="{x}" y1="{self.top}" y2="{self.top + _PANEL}" stroke="var(--paper)"'
+                    ' stroke-dasharray="3 3"/>'
+                )
 
     def _queue(self) -> None:
         queue = self.result.series.queue
@@ -174,9 +185,9 @@ class _Picture:
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(f'<path d="M{points}" stroke="var(--{name})"{dash}/>')
 
-    def _legend(self, place: int, name: str, label: str, *, dashed: bool = False) -> None:
+    def _legend(self, place: int, name: str, label: str, *, dashes: str = "") -> None:
         x, y = _WIDTH - _RIGHT + 14, self.top + 10 + _LINE * place
-        dash = ' stroke-dasharray="5 3"' if dashed else ""
+        dash = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(
             f'<line x1="{x}" x2="{x + 16}" y1="{y}" y2="{y}" stroke="var(--{name})" stroke-width="3"{dash}/>'
         )

@@ -208,13 +208,17 @@ class Scenario:
         return parse_duration("in_time", self.in_time)
 
     def _size_server(self) -> None:
-        """Make *workers* of *capacity*, or the other way round. Raises where both or none are given."""
-        if (self.capacity is None) == (self.workers is None):
-            raise TypeError("Scenario(): give capacity=, requests a second, or workers=; one follows from the other")
+        """Make *workers* of *capacity*, or the other way round. Raises where none or both are given, and differ.
+
+        Both are given where `dataclasses.replace` makes a scenario of another one.
+        """
         mean = self.latency.mean
-        if self.workers is not None:
-            capacity = parse_count("workers", self.workers) / mean
-            object.__setattr__(self, "capacity", capacity)
+        if self.capacity is None:
+            if self.workers is None:
+                raise TypeError(
+                    "Scenario(): give capacity=, requests a second, or workers=; one follows from the other"
+                )
+            object.__setattr__(self, "capacity", parse_count("workers", self.workers) / mean)
             return
         expected = "requests a second, more than 0"
         capacity = parse_number("capacity", self.capacity, expected, least=0, above=True)
@@ -223,8 +227,11 @@ class Scenario:
                 f"capacity={capacity:g}: give {1 / mean:.4g} or more requests a second, for one worker with a latency"
                 f" of {mean:.3g} s in the mean does as many; or a longer latency"
             )
+        workers = max(1, round(capacity * mean))
+        expected = f"none beside capacity={capacity:g}, of which {workers} follow with this latency"
+        require(self.workers in (None, workers), "workers", self.workers, expected)
         object.__setattr__(self, "capacity", capacity)
-        object.__setattr__(self, "workers", max(1, round(capacity * mean)))
+        object.__setattr__(self, "workers", workers)
 
     def _parse_batch(self) -> int:
         if self.batch is not None:
