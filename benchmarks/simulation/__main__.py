@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from benchmarks.simulation import grid
 from benchmarks.simulation.theory import QUEUES, compare
 from benchmarks.simulation.verdicts import KNOWN
 from resilience import retry_on_category, standard, timeout
@@ -25,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Compare the simulator with queueing theory and known verdicts, and measure what it costs.",
     )
     parser.add_argument("--calls", type=int, default=200_000, help="calls for each queue (default: 200000)")
+    parser.add_argument("--grid", type=int, nargs="?", const=20, metavar="SIZE", help="compare with the screen instead")
     options = parser.parse_args(arguments)
+    if options.grid is not None:
+        return grid.report(options.grid)
     found = [*_queues(options.calls), *_verdicts(), *_costs()]
     return int(not all(found))
 

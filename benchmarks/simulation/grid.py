@@ -1,4 +1,4 @@
-"""The grid on which the analytic screen and the simulation are compared: `python -m benchmarks.simulation.grid`.
+"""The grid on which the analytic screen and the simulation are compared: `python -m benchmarks.simulation --grid`.
 
 Calls a second along one axis, time limits along the other, from a server that has little to do to one that has no
 capacity left; three attempts, no budget, and half the speed for some seconds.
@@ -6,7 +6,6 @@ capacity left; three attempts, no budget, and half the speed for some seconds.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 
@@ -16,7 +15,7 @@ from resilience.simulation._axes import Axis
 from resilience.simulation._map import PlanMap
 from resilience.simulation._sweep import sweep
 
-__all__ = ["compare"]
+__all__ = ["compare", "report"]
 
 _SCENARIO = Scenario(
     rps=40,
@@ -50,24 +49,13 @@ def _show(done: int, total: int) -> None:
     sys.stderr.write(f"\r{done} of {total} cells")
 
 
-def main() -> None:
-    """Print where the two disagree, and the share of cells on which they agree."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=20, help="cells along each axis")
-    parser.add_argument("--jobs", type=int, help="processes")
-    arguments = parser.parse_args()
-    plan = compare(arguments.size, arguments.jobs, shown=True)
+def report(size: int, jobs: int | None = None) -> int:
+    """Print where the two disagree, and the share of cells on which they agree; return 1 where that is too low."""
+    plan = compare(size, jobs, shown=True)
     sys.stderr.write("\n")
     for cell in plan.cells:
         if cell.verdict != cell.screened:
             print(f"{dict(cell.options)}: simulation {cell.verdict}, screen {cell.screened}")
     print(dict(Counter(cell.verdict for cell in plan.cells)))
     print(f"agreement: {plan.agreement:.1%} of {len(plan.cells)} cells")
-    if plan.agreement < _LEAST_AGREEMENT:
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    from benchmarks.simulation import grid
-
-    grid.main()  # by the name under which the processes of a sweep import it
+    return int(plan.agreement < _LEAST_AGREEMENT)

@@ -1,4 +1,4 @@
-"""Whether a failure outlasts the trouble: what a run shows, and a harder one."""
+"""Judgement of a failure that outlasts its trouble, from what a run shows and from a harder one."""
 
 from __future__ import annotations
 
