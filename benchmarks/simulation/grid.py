@@ -37,7 +37,7 @@ async def request() -> None:
 
 def compare(size: int, jobs: int | None = None, *, shown: bool = False) -> PlanMap:
     """Return the map of *size* times *size* cells, each judged by both."""
-    rates = tuple(round(4 + (76 - 4) * step / (size - 1), 1) for step in range(size))
+    rates = tuple(round(6 + (74 - 6) * step / (size - 1), 1) for step in range(size))
     limits = tuple(round(0.3 + (2.2 - 0.3) * step / (size - 1), 3) for step in range(size))
     progress = None
     if shown:

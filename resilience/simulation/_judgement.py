@@ -28,6 +28,8 @@ _MAX_STRESS = 120.0
 #: A queue gets shorter where its length at the end is below this share of that in the middle of the time after trouble.
 _SHORTER = 0.98
 _SAMPLE = 5
+#: The share of calls that are answered where they come back: in a failure that lasts next to none is.
+_BACK = 0.5
 #: Calls of a run of a sweep beyond which clients that are alike are simulated as one.
 _MAX_CALLS = 6_000
 
@@ -87,13 +89,16 @@ def smaller(scenario: Scenario) -> Scenario:
 
 
 def lasts(result: Simulation) -> bool:
-    """Whether the failure outlasts the trouble: calls do not come back, nor does the server's queue get shorter.
+    """Return whether the failure outlasts the trouble: no call comes back, nor does the server's queue get shorter.
 
     A queue that gets shorter is one that the server works off: calls come back, after the end of the run.
     """
     if result.recovery is not None:
         return False
-    queue = result.series.queue[: int(result.scenario.duration)]  # without a second that has not ended
+    end = int(result.scenario.duration)
+    if result.series.share(result.series.answered, end - 2 * _SAMPLE, end - _SAMPLE) >= _BACK:
+        return False  # calls have come back just now
+    queue = result.series.queue[:end]  # without a second that has not ended
     after = queue[math.ceil(min(result.scenario.trouble_ends, len(queue) - 1)) :]
     middle = len(after) // 2
     earlier, last = statistics.fmean(after[middle : middle + _SAMPLE]), statistics.fmean(after[-_SAMPLE:])

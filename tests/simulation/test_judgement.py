@@ -25,6 +25,7 @@ def with_queue(lengths: list[int]) -> bool:
     """Whether the failure lasts in a run in which no call comes back, with these lengths of the queue at the end."""
     result = simulate(search, SMALL)
     result.recovery = None
+    result.series.answered = [0] * len(result.series)
     result.series.queue[-len(lengths) :] = lengths
     return lasts(result)
 
