@@ -58,7 +58,7 @@ QUEUES = (
 
 
 class Comparison(NamedTuple):
-    """What theory expects of a queue, and what the simulation shows: seconds in the mean, and the share refused."""
+    """The figures of theory and of the simulation for a queue: seconds in the mean, and the share that is refused."""
 
     queue: Queue
     expected: tuple[float, float]

@@ -1,4 +1,4 @@
-"""What would happen: a function's own policies in virtual time, against the model of a server in trouble.
+"""Simulation of a function's own policies in virtual time, against the model of a server in trouble.
 
 ``simulate(function, Scenario(...))`` calls a guarded function some hundred thousand times, with the real policies and
 without its body, and says whether it comes back when the trouble is over, how soon, and at what load.

@@ -32,7 +32,7 @@ class Latency:
 
     >>> round(Latency(p50=0.040, p99=0.300).mean, 4)
     0.0582
-    >>> Latency.exponential(0.1).mean
+    >>> round(Latency.exponential(0.1).mean, 4)
     0.1
     """
 

@@ -30,7 +30,7 @@ def parse_seconds(text: str) -> float:
 def parse_latency(text: str) -> Latency:
     """Return the latency of ``p50=40ms,p99=300ms``, ``exp=50ms`` (exponential, of that mean), or ``50ms`` (constant).
 
-    Raises ValueError for what is none of these.
+    Raises ValueError for any other text.
 
     >>> parse_latency("p50=40ms,p99=300ms")
     Latency(p50=0.04, p99=0.3, shape='lognormal')
@@ -77,7 +77,7 @@ def parse_factor(kind: type[Slowdown | Resize | Surge]) -> Callable[[str, float]
     """Return the parser of ``0.5x30s``: a factor, and how long it is in force; ``@45s`` says since when.
 
     >>> parse_factor(Slowdown)("0.5x30s", 30)
-    Slowdown(at=30, lasts=30.0, speed=0.5)
+    Slowdown(at=30.0, lasts=30.0, speed=0.5)
     """
 
     def parse(text: str, at: float) -> Event:
@@ -98,7 +98,7 @@ def parse_pause(text: str, at: float) -> Event:
     """Return the pause of ``2s``, or ``2s/30s`` for one every 30 s; ``@45s`` says since when.
 
     >>> parse_pause("200ms/5s", 30)
-    Pause(at=30, lasts=0.2, every=5.0)
+    Pause(at=30.0, lasts=0.2, every=5.0)
     """
     when = _split(text, at)
     lasts, sign, every = when.rest.partition("/")

@@ -25,7 +25,7 @@ _AT_ONCE = 5
 
 @dataclass
 class Series:
-    """What happened second by second. Calls count in the second in which they began, requests in that of their arrival.
+    """The run second by second. Calls count in the second in which they began, requests in that of their arrival.
 
     Each list has one number for each second of the run.
     """

@@ -143,7 +143,7 @@ class Scenario:
         duration: How long the simulated run is.
         events: The disturbances: `Outage`, `Slowdown`, `Resize`, `Pause`, `Surge`.
         seed: What the random numbers begin with: the same seed, the same run.
-        network: How long a request and its answer are on the way together, beside the server's work.
+        network: How long the network takes for a request and its answer together, beside the server's work.
         client_timeout: When the client library ends a request by itself; None: never.
         in_time: How long a user waits: a call that is answered later counts as late. Unless given, the larger one of a
             second and five times the latency's p99.

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["conclusion", "describe_event", "rate", "seconds", "text"]
 
 _WASTE = 0.1
+_OPTIONAL = {"answered too late", "substitutes", "rejected by a policy"}
 
 
 def seconds(number: float | None) -> str:
     """Return a duration with its unit.
 
-    >>> seconds(0.0421), seconds(1.5), seconds(90), seconds(None)
+    >>> seconds(0.042), seconds(1.5), seconds(90), seconds(None)
     ('42 ms', '1.5 s', '90 s', '-')
     """
     if number is None:
@@ -151,6 +152,8 @@ def _table(result: Simulation) -> Sequence[str]:
         ("requests per call", [f"{part.amplification:.2f}x" for part in parts]),
         ("queue at the end", [f"{part.queue:,}" for part in parts]),
     ]
-    empty = {"answered too late", "substitutes", "rejected by a policy"}
-    shown = [row for row in rows if row[0] not in empty or any(cell != "0.0%" for cell in row[1])]
-    return [f"  {name:20}{''.join(f'{cell:>14}' for cell in cells)}" for name, cells in shown]
+    return [f"  {name:20}{_cells(cells)}" for name, cells in rows if name not in _OPTIONAL or set(cells) != {"0.0%"}]
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return "".join(cell.rjust(14) for cell in cells)
