@@ -37,6 +37,7 @@ from resilience.settings import DISABLED
 __all__ = [
     "SharedTimeout",
     "TimeoutEntry",
+    "begin_single",
     "cancel_task",
     "finish_timeout",
     "has_passed_for_task",
@@ -172,6 +173,11 @@ def start_single(seconds: float) -> TimeoutEntry | None:
         return None
     if DISABLED.active_count and DISABLED.is_on():
         return None
+    return begin_single(loop, task, seconds)
+
+
+def begin_single(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], seconds: float) -> TimeoutEntry:
+    """Put *task*, the running one, under a limit of *seconds* by *loop*, whatever deadline it has."""
     entry = TimeoutEntry()
     entry.due = loop.time() + seconds
     entry.task = task

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from resilience._callback_errors import RUNNING, is_running, log_callback_error, refuse_coroutine
 from resilience._forks import fork_safe
 from resilience._undo import Undo
+from resilience.settings import MUTED
 
 if TYPE_CHECKING:
     from resilience._event_type import Event
@@ -78,7 +79,7 @@ def has_listeners() -> bool:
 
     None is there while the interpreter finalizes: the classes of events cannot be imported any more.
     """
-    return bool(_listeners) and not is_finalizing()
+    return bool(_listeners) and not is_finalizing() and not (MUTED.active_count and MUTED.is_on())
 
 
 def emit(event: Event) -> None:
@@ -87,6 +88,8 @@ def emit(event: Event) -> None:
     Listeners that run in this context are left out: the event belongs to a call that one of them makes, and would come
     back to it without end. An exception of a listener is logged and goes no further.
     """
+    if MUTED.active_count and MUTED.is_on():
+        return
     for listener in _listeners:
         if is_running(listener):
             continue

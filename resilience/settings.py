@@ -35,6 +35,7 @@ __all__ = [
     "ABANDONED_THREADS",
     "ATTEMPTS_CAP",
     "DISABLED",
+    "MUTED",
     "NO_WAITS",
     "REPEATED_POSTS",
     "AbandonedThreads",
@@ -94,6 +95,8 @@ class ContextSwitch:
 
 DISABLED = ContextSwitch("disabled")
 NO_WAITS = ContextSwitch("no_waits")
+MUTED = ContextSwitch("muted")
+"""Whether events have no listeners: a simulation makes calls that are none of the program's."""
 
 
 class Switched:

@@ -14,7 +14,15 @@ import resilience
 
 CLIENTS = ["redis", "tornado", "rich", "httpx", "requests", "aiohttp", "opentelemetry", "openai", "grpc", "pybreaker"]
 # What runs in the process of a program that is executed: there is no clock of ours there.
-ELSEWHERE = {("_worker", "timer.py"), ("_jupyter", "helper.py")}
+ELSEWHERE = {
+    ("simulation", "_engine.py"),  # a simulation draws from generators of its own, made from its seed
+    ("simulation", "_latency.py"),
+    ("simulation", "_replay.py"),
+    ("simulation", "_server.py"),
+    ("simulation", "_virtual_loop.py"),
+    ("_worker", "timer.py"),
+    ("_jupyter", "helper.py"),
+}
 ROOT = pathlib.Path(resilience.__file__).parent
 
 

@@ -26,9 +26,9 @@ from matplotlib.figure import Figure
 from benchmarks.load._laws import Aimd, FailsafeGo, Gradient2, Law, Vegas
 from benchmarks.load.picture import ACCENT, FAINT, INK, heading, panel
 from benchmarks.load.table import Progress, Result, Table
-from benchmarks.storm import virtual_loop
 from resilience import AdaptiveLimitError, BulkheadFullError, Pipeline, adaptive_limit, bulkhead, timeout
 from resilience.errors import CallTimeoutError
+from resilience.simulation._virtual_loop import run_virtually
 
 __all__ = ["LIMITS", "OURS", "TABLE", "Limit", "complaints", "find", "rows", "simulate"]
 
@@ -181,7 +181,7 @@ class Outcome:
 def simulate(limit: Limit, phases: Sequence[Phase]) -> Outcome:
     """Simulate *limit* through *phases*; the same users and the same work for all limits."""
     outcome = Outcome(sum(seconds for seconds, _, _ in phases))
-    virtual_loop.run(_users(limit, phases, outcome), _SEED)
+    run_virtually(_users(limit, phases, outcome), _SEED)
     return outcome
 
 

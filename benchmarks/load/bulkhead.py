@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.load.picture import ACCENT, FAINT, INK, heading, panel
 from benchmarks.load.table import Progress, Result, Table
-from benchmarks.storm import virtual_loop
 from resilience import BulkheadFullError, DeadlineExceededError, Pipeline, bulkhead, deadline
+from resilience.simulation._virtual_loop import run_virtually
 
 __all__ = ["LOADS", "OURS", "QUEUES", "SECONDS", "TABLE", "Queue", "simulate"]
 
@@ -116,7 +116,7 @@ class Outcome:
 def simulate(queue: Queue, load: float) -> Outcome:
     """Simulate *queue* at so many times the capacity; the same users and service times for all queues."""
     outcome = Outcome()
-    virtual_loop.run(_users(queue, load, outcome), _SEED)
+    run_virtually(_users(queue, load, outcome), _SEED)
     return outcome
 
 

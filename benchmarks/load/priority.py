@@ -25,7 +25,6 @@ from matplotlib.figure import Figure
 
 from benchmarks.load.picture import ACCENT, FAINT, heading, panel
 from benchmarks.load.table import Progress, Result, Table
-from benchmarks.storm import virtual_loop
 from resilience import (
     AdaptiveLimitError,
     BulkheadFullError,
@@ -43,6 +42,7 @@ from resilience import (
 )
 from resilience.errors import CallTimeoutError
 from resilience.policies.priority import Level
+from resilience.simulation._virtual_loop import run_virtually
 
 __all__ = ["POLICIES", "TABLE", "complaints", "find", "rows", "simulate"]
 
@@ -132,7 +132,7 @@ class Outcome:
 def simulate(shedder: Shedder, *, with_priority: bool) -> dict[Level, Outcome]:
     """Simulate the spike; the same calls for all policies."""
     outcomes = {level: Outcome() for level in RATES}
-    virtual_loop.run(_callers(shedder, outcomes, with_priority=with_priority), _SEED)
+    run_virtually(_callers(shedder, outcomes, with_priority=with_priority), _SEED)
     return outcomes
 
 

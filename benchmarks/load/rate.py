@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.load.picture import ACCENT, FAINT, INK, heading, panel
 from benchmarks.load.table import Progress, Result, Table
-from benchmarks.storm import virtual_loop
 from resilience import ErrorCategory, RateLimitedError, rate_limit, retry_on_category
+from resilience.simulation._virtual_loop import run_virtually
 
 __all__ = ["OURS", "TABLE", "WAYS", "Way", "simulate"]
 
@@ -124,7 +124,7 @@ class Outcome:
 def simulate(way: Way) -> Outcome:
     """Have the workers make their calls in *way*."""
     outcome, server = Outcome(), Server()
-    virtual_loop.run(_workers(way.wrap(server.request), outcome), _SEED)
+    run_virtually(_workers(way.wrap(server.request), outcome), _SEED)
     outcome.requests = server.requests
     return outcome
 

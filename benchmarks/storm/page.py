@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.storm.dependency import Scene
 from benchmarks.storm.plot import svg
-from benchmarks.storm.simulation import Timeline
 from benchmarks.storm.strategies import DISTRIBUTIONS, Strategy
+from resilience.simulation import Simulation
 
 __all__ = ["SCENES", "document", "entry", "markdown", "tables", "write"]
 
@@ -38,32 +39,32 @@ Document = Mapping[str, Any]
 Table = tuple[str, tuple[str, ...], list[list[str]]]
 
 
-def entry(strategy: Strategy, timeline: Timeline) -> dict[str, Any]:
-    """Return the result of *strategy*. Loads are requests for each call begun: 1 without any retry."""
-    scene = timeline.scene
+def entry(strategy: Strategy, scene: Scene, result: Simulation) -> dict[str, Any]:
+    """Return the *result* of *strategy* in *scene*. Loads are requests for each call begun: 1 without any retry."""
+    series, returns = result.series, int(scene.returns)
     found = {
         "name": strategy.name,
         "code": strategy.code,
-        "clients": timeline.clients,
+        "clients": round(result.scenario.rps),
         "processes": strategy.processes,
-        "requests": sum(timeline.load),
-        "calls": sum(timeline.begun),
-        "peak": round(timeline.peak(), 4),
+        "requests": sum(series.sent),
+        "calls": sum(series.arrivals),
+        "peak": round(result.peak_amplification, 4),
     }
     if scene.failing:
         return found | {
             "failing": scene.failing,
             "failure": scene.failure.__name__,
-            "answered": round(timeline.good(0, scene.end), 4),
+            "answered": round(series.share(series.answered, 0, len(series)), 4),
         }
     return found | {
-        "meanwhile": round(timeline.sent(scene.healthy, scene.returns), 4),
-        "after": round(timeline.sent(scene.returns, scene.end), 4),
-        "answered_after": round(timeline.good(scene.returns, scene.end), 4),
-        "recovery": timeline.recovery(),
+        "meanwhile": round(series.share(series.sent, int(scene.healthy), returns), 4),
+        "after": round(series.share(series.sent, returns, len(series)), 4),
+        "answered_after": round(series.share(series.answered, returns, len(series)), 4),
+        "recovery": None if result.recovery is None else round(result.recovery),
         "shown": strategy.shown,
-        "load": _each(timeline.load, timeline.begun),
-        "answered": _each(timeline.answered, timeline.begun),
+        "load": _each(series.sent, series.arrivals),
+        "answered": _each(series.answered, series.arrivals),
     }
 
 

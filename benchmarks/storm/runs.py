@@ -60,7 +60,7 @@ def _run(job: _Job) -> tuple[dict[str, Any], float]:
     strategy = STRATEGIES[job.strategy]
     began = time.perf_counter()
     scene = RANDOM[job.scene] if job.group == "random" else _SCENES[job.group]
-    return entry(strategy, simulate(strategy, scene)), time.perf_counter() - began
+    return entry(strategy, scene, simulate(strategy, scene)), time.perf_counter() - began
 
 
 def _durations(scene: Scene) -> dict[str, float]:

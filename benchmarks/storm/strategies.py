@@ -13,7 +13,6 @@ import stamina.instrumentation
 import tenacity
 
 import resilience
-from benchmarks.storm.dependency import Overloaded
 from resilience.policies.retry_budget import RetryBudget
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "BUDGET",
     "STRATEGIES",
     "DISTRIBUTIONS",
-    "FAILURES",
     "NO_BUDGET",
     "STAMINA",
     "Strategy",
@@ -29,12 +27,10 @@ __all__ = [
     "logging_disabled",
 ]
 
-Request: TypeAlias = Callable[[], Awaitable[None]]
+Request: TypeAlias = Callable[..., Awaitable[object]]
 
 DISTRIBUTIONS = ("tenacity", "stamina", "category-resilience")
 _RETRIED = (ConnectionError, TimeoutError)
-#: The errors of a failed call; tenacity wraps the last error in one of its own.
-FAILURES = (*_RETRIED, Overloaded, tenacity.RetryError)
 
 
 @dataclass(frozen=True)

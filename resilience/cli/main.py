@@ -40,6 +40,7 @@ _COMMANDS = {
     "report": ("resilience.cli.report", "run_report"),
     "run": ("resilience.cli.script", "run_script"),
     "schema": ("resilience.cli.schema", "run_schema"),
+    "simulate": ("resilience.cli.simulate", "run_simulate"),
 }
 
 

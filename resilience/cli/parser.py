@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from resilience._validation import did_you_mean
+from resilience.cli import simulate_options
 from resilience.cli.output import ExitCode
 
 __all__ = ["build_parser"]
@@ -36,6 +37,7 @@ examples:
   resilience check resilience.toml       what a configuration means
   resilience report traceback.txt        explain a traceback that was saved
   resilience schema report               the JSON Schema of such a report
+  resilience simulate shop.main:search   what an outage would do to a function
   resilience run script.py --timeout 5   execute a script within limits
 
 exit codes:
@@ -364,6 +366,11 @@ def build_parser() -> argparse.ArgumentParser:
     schema.add_argument("name", choices=["report"], help="report: what `resilience report --json` prints")
     schema.add_argument("--level", type=int, choices=[1, 2, 3, 4], help="schema of reports of this level only")
     schema.set_defaults(json=False)
+
+    simulate = _command(
+        commands, "simulate", "simulate a function in an outage, in virtual time", simulate_options.EXAMPLES
+    )
+    simulate_options.add_options(simulate)
 
     codes = _command(commands, "codes", "list the error codes, or check a table of them", _CODES_EXAMPLES)
     codes.add_argument(

@@ -1,0 +1,217 @@
+"""The model of the server: workers, one queue, and requests that stay in it when their callers have left.
+
+That last thing is what makes overload last: a server cannot know that a caller has given up, works on the request all
+the same, and comes too late for the next one as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from resilience.simulation._scenario import Event, Outage, Pause, Resize, Scenario, Slowdown
+from resilience.simulation._virtual_loop import VirtualLoop
+
+__all__ = ["ANSWER", "Marker", "Server"]
+
+E = TypeVar("E", bound=Event)
+
+
+class Marker:
+    """A value that means one thing, such as the answer of the simulated server."""
+
+    __slots__ = ("_meaning",)
+
+    def __init__(self, meaning: str) -> None:
+        self._meaning = meaning
+
+    def __repr__(self) -> str:
+        return f"<{self._meaning}>"
+
+
+ANSWER = Marker("answer of the simulated server")
+"""The value that a request is answered with: the engine tells it from a substitute."""
+
+
+class _Request:
+    """A request that the server has taken."""
+
+    __slots__ = ("answer", "paused")
+
+    def __init__(self, answer: asyncio.Future[object]) -> None:
+        self.answer = answer
+        #: How long the server had stood still in all when it began to work on it.
+        self.paused = 0.0
+
+
+class Server:
+    """*workers* that take requests from one queue, first come, first served.
+
+    It is driven by the entries of its loop; a request is a future. It never looks whether the caller still waits.
+    """
+
+    def __init__(self, scenario: Scenario, loop: VirtualLoop, chance: random.Random) -> None:
+        assert scenario.workers is not None
+        assert scenario.capacity is not None
+        assert scenario.batch is not None
+        self._loop = loop
+        self._chance = chance
+        self._scenario = scenario
+        self._failures = scenario.failures
+        self._all_workers = max(1, round(scenario.workers / scenario.batch))
+        self.workers: int = self._all_workers
+        # So many workers have just the capacity: what rounding took or gave is in how long they work.
+        exact = scenario.capacity / scenario.batch * scenario.latency.mean
+        self._draw = scenario.latency.sampler(chance, self._all_workers / exact)
+        self._bound = None if scenario.queue is None else max(1, round(scenario.queue / scenario.batch))
+        if scenario.queue == 0:
+            self._bound = 0
+        self._queue: deque[_Request] = deque()
+        self._in_service: dict[_Request, None] = {}  # in order, so that the same seed gives the same run
+        self._hung: list[asyncio.Future[object]] = []
+        self._slowdown = 1.0
+        self._outages: list[Outage] = []
+        self._pauses = 0
+        self._paused_total = 0.0
+        #: Requests that have arrived, those that were refused included, and those done for a caller that had left.
+        self.sent: int = 0
+        self.wasted: int = 0
+        #: The classes of the exceptions that requests have failed with.
+        self.kinds_of_failures: set[type[Exception]] = set()
+
+    @property
+    def queue_length(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def request(self) -> asyncio.Future[object]:
+        """Send a request; return the future of its answer."""
+        answer = self._loop.create_future()
+        scenario, now = self._scenario, self._loop.time()
+        self.sent += 1
+        if scenario.client_timeout is not None:
+            self._loop.at(now + float(scenario.client_timeout), self._time_out, answer)  # type: ignore[arg-type]
+        if scenario.failing and self._chance.random() < scenario.failing:
+            self._answer_later(answer, self._failures.random)
+        elif self._outages and self._outages[-1].mode == "hang":
+            self._hung.append(answer)
+        elif self._outages:
+            self._answer_later(answer, self._failures.refused)
+        elif len(self._in_service) < self.workers and not self._pauses and not self._queue:
+            self._begin(_Request(answer))
+        elif self._bound is not None and len(self._queue) >= self._bound:
+            self._answer_later(answer, self._failures.full)
+        else:
+            self._queue.append(_Request(answer))
+        return answer
+
+    def _begin(self, request: _Request) -> None:
+        self._in_service[request] = None
+        request.paused = self._paused_total
+        self._loop.at(self._loop.time() + self._draw() * self._slowdown, self._finish, request)
+
+    def _finish(self, request: _Request) -> None:
+        """End the work on *request*, or go on with it for as long as the server has stood still meanwhile."""
+        owed = self._paused_total - request.paused
+        if owed:
+            request.paused = self._paused_total
+            self._loop.at(self._loop.time() + owed, self._finish, request)
+            return
+        if request not in self._in_service:  # lost in an outage
+            return
+        del self._in_service[request]
+        self.wasted += request.answer.done()
+        if self._scenario.network:
+            self._loop.at(self._loop.time() + self._scenario.network, _deliver, request.answer)
+        else:
+            _deliver(request.answer)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._queue and len(self._in_service) < self.workers and not self._pauses:
+            self._begin(self._queue.popleft())
+
+    def _answer_later(self, answer: asyncio.Future[object], failure: Callable[[], Exception]) -> None:
+        self._loop.at(self._loop.time() + self._scenario.network, self._fail, (answer, failure))
+
+    def _time_out(self, answer: asyncio.Future[object]) -> None:
+        self._fail((answer, self._failures.timed_out))
+
+    def _fail(self, failed: tuple[asyncio.Future[object], Callable[[], Exception]]) -> None:
+        answer, failure = failed
+        if not answer.done():
+            error = failure()
+            self.kinds_of_failures.add(type(error))
+            answer.set_exception(error)
+
+    # -- disturbances -------------------------------------------------------------------------------------------------
+
+    def schedule(self) -> None:
+        """Put the disturbances of the scenario into the loop's agenda."""
+        handlers: dict[type[object], tuple[Callable[..., object], Callable[..., object]]] = {
+            Outage: (self._go_down, self._come_up),
+            Slowdown: (self._change_speed, self._change_speed),
+            Resize: (self._change_workers, self._change_workers),
+            Pause: (self._pause, self._go_on),
+        }
+        for event in self._scenario.events:
+            if type(event) in handlers:
+                begin, end = handlers[type(event)]
+                self._loop.at(event.at, begin, event)
+                if not isinstance(event, Pause) and event.ends < self._scenario.duration:
+                    self._loop.at(event.ends, end, event)
+
+    def _go_down(self, event: Outage) -> None:
+        self._outages.append(event)
+        lost = [*self._in_service, *self._queue]
+        self._in_service.clear()
+        self._queue.clear()
+        for request in lost:
+            if event.mode == "hang":
+                self._hung.append(request.answer)
+            else:
+                self._answer_later(request.answer, self._failures.reset)
+
+    def _come_up(self, event: Outage) -> None:
+        self._outages.remove(event)
+        hung, self._hung = self._hung, []
+        for answer in hung:
+            self._answer_later(answer, self._failures.reset)
+
+    def _change_speed(self, _: Slowdown) -> None:
+        self._slowdown = 1.0
+        for event in self._in_force(Slowdown):
+            self._slowdown /= event.speed
+
+    def _change_workers(self, _: Resize) -> None:
+        share = 1.0
+        for event in self._in_force(Resize):
+            share *= event.workers
+        self.workers = round(self._all_workers * share)
+        self._serve()
+
+    def _in_force(self, kind: type[E]) -> list[E]:
+        now = self._loop.time()
+        return [event for event in self._scenario.events if isinstance(event, kind) and event.at <= now < event.ends]
+
+    def _pause(self, event: Pause) -> None:
+        now = self._loop.time()
+        self._pauses += 1
+        self._paused_total += event.lasts
+        self._loop.at(now + event.lasts, self._go_on, event)
+        if event.every is not None:
+            self._loop.at(now + event.every, self._pause, event)
+
+    def _go_on(self, _: Pause) -> None:
+        self._pauses -= 1
+        self._serve()
+
+
+def _deliver(answer: asyncio.Future[object]) -> None:
+    if not answer.done():
+        answer.set_result(ANSWER)
