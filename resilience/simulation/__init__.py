@@ -21,7 +21,7 @@ from resilience.simulation._engine import simulate, simulate_wrapped
 from resilience.simulation._latency import Latency
 from resilience.simulation._result import Part, Series, Simulation
 from resilience.simulation._scenario import (
-    Event,
+    Disturbance,
     Failures,
     Outage,
     Pause,
@@ -32,7 +32,7 @@ from resilience.simulation._scenario import (
 )
 
 __all__ = [
-    "Event",
+    "Disturbance",
     "Failures",
     "Latency",
     "Outage",
