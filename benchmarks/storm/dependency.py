@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from resilience.simulation import Event, Failures, Latency, Outage, Scenario, Slowdown
+from resilience.simulation import Disturbance, Failures, Latency, Outage, Scenario, Slowdown
 
 __all__ = ["NETWORK", "OUTAGE", "OVERLOAD", "PATIENCE", "RANDOM", "Overloaded", "Scene"]
 
@@ -64,8 +64,8 @@ class Scene:
             batch=1,
         )
 
-    def _events(self) -> list[Event]:
-        events: list[Event] = []
+    def _events(self) -> list[Disturbance]:
+        events: list[Disturbance] = []
         if self.trouble and self.meanwhile:
             events.append(Slowdown(self.healthy, self.trouble, self.meanwhile / self.full))
         elif self.trouble:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from resilience.cli.application import import_application
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.cli.simulate_plan import plan_command
-from resilience.simulation import Event, Resize, Scenario, Simulation, Slowdown, Surge, simulate
+from resilience.simulation import Disturbance, Resize, Scenario, Simulation, Slowdown, Surge, simulate
 from resilience.simulation._parse import parse_factor, parse_latency, parse_outage, parse_pause, parse_seconds
 from resilience.simulation._plot import svg
 
@@ -89,9 +89,9 @@ def scenario_of(arguments: argparse.Namespace) -> Scenario:
         raise UserError(str(error)) from error
 
 
-def _events(arguments: argparse.Namespace) -> Iterator[Event]:
+def _events(arguments: argparse.Namespace) -> Iterator[Disturbance]:
     at = parse_seconds(arguments.at)
-    parsers: dict[str, Callable[[str, float], Event]] = {
+    parsers: dict[str, Callable[[str, float], Disturbance]] = {
         "outage": parse_outage,
         "slow": parse_factor(Slowdown),
         "resize": parse_factor(Resize),
@@ -103,7 +103,7 @@ def _events(arguments: argparse.Namespace) -> Iterator[Event]:
             yield parse(text, at)
 
 
-def _duration(text: str | None, events: tuple[Event, ...]) -> float:
+def _duration(text: str | None, events: tuple[Disturbance, ...]) -> float:
     if text is not None:
         return parse_seconds(text)
     ends = [event.ends for event in events if event.ends < math.inf]

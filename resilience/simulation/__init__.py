@@ -30,7 +30,7 @@ from resilience.simulation._map import Cell, PlanMap
 from resilience.simulation._replay import Replay, Tally, replay
 from resilience.simulation._result import Part, Series, Simulation
 from resilience.simulation._scenario import (
-    Event,
+    Disturbance,
     Failures,
     Outage,
     Pause,
@@ -51,7 +51,7 @@ __all__ = [
     "Axis",
     "CallTrace",
     "Cell",
-    "Event",
+    "Disturbance",
     "Failures",
     "Latency",
     "Outage",

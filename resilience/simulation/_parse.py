@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from resilience.simulation._latency import Latency
-from resilience.simulation._scenario import Event, Outage, Pause, Resize, Slowdown, Surge
+from resilience.simulation._scenario import Disturbance, Outage, Pause, Resize, Slowdown, Surge
 
 __all__ = ["parse_factor", "parse_latency", "parse_outage", "parse_pause", "parse_seconds"]
 
@@ -60,7 +60,7 @@ def _split(text: str, at: float) -> _When:
     return _When(rest, parse_seconds(moment) if sign else at)
 
 
-def parse_outage(text: str, at: float) -> Event:
+def parse_outage(text: str, at: float) -> Disturbance:
     """Return the outage of ``60s``, or ``60s@45s`` where it begins at another moment than *at*; ``hang:60s`` hangs.
 
     >>> parse_outage("hang:60s@45s", 30)
@@ -73,14 +73,14 @@ def parse_outage(text: str, at: float) -> Event:
     return Outage(when.at, parse_seconds(when.rest), mode)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # it checks that
 
 
-def parse_factor(kind: type[Slowdown | Resize | Surge]) -> Callable[[str, float], Event]:
+def parse_factor(kind: type[Slowdown | Resize | Surge]) -> Callable[[str, float], Disturbance]:
     """Return the parser of ``0.5x30s``: a factor, and how long it is in force; ``@45s`` says since when.
 
     >>> parse_factor(Slowdown)("0.5x30s", 30)
     Slowdown(at=30.0, lasts=30.0, speed=0.5)
     """
 
-    def parse(text: str, at: float) -> Event:
+    def parse(text: str, at: float) -> Disturbance:
         when = _split(text, at)
         factor, sign, lasts = when.rest.partition("x")
         try:
@@ -94,7 +94,7 @@ def parse_factor(kind: type[Slowdown | Resize | Surge]) -> Callable[[str, float]
     return parse
 
 
-def parse_pause(text: str, at: float) -> Event:
+def parse_pause(text: str, at: float) -> Disturbance:
     """Return the pause of ``2s``, or ``2s/30s`` for one every 30 s; ``@45s`` says since when.
 
     >>> parse_pause("200ms/5s", 30)

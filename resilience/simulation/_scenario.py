@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from resilience._validation import optional, parse_count, parse_duration, parse_number, require, require_choice
 from resilience.simulation._latency import Latency
 
-__all__ = ["Event", "Failures", "Outage", "Pause", "Resize", "Scenario", "Slowdown", "Surge"]
+__all__ = ["Disturbance", "Failures", "Outage", "Pause", "Resize", "Scenario", "Slowdown", "Surge"]
 
 Arrivals: TypeAlias = Literal["poisson", "regular", "closed"]
 OutageMode: TypeAlias = Literal["refuse", "hang"]
@@ -25,7 +25,7 @@ _IN_TIME_P99S = 5
 
 
 @dataclass(frozen=True)
-class Event:
+class Disturbance:
     """A disturbance that begins *at* so many seconds, and *lasts* so many; infinity: until the end of the run."""
 
     at: float
@@ -43,7 +43,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Outage(Event):
+class Outage(Disturbance):
     """The server is down. It refuses connections at once, or, with *mode* "hang", takes them and answers none.
 
     What it works on when it goes down is lost: those connections are reset, where it hangs at the end of the outage.
@@ -57,7 +57,7 @@ class Outage(Event):
 
 
 @dataclass(frozen=True)
-class Slowdown(Event):
+class Slowdown(Disturbance):
     """The server works at a part of its *speed*: with 0.5 each request takes twice as long."""
 
     speed: float = 0.5
@@ -70,7 +70,7 @@ class Slowdown(Event):
 
 
 @dataclass(frozen=True)
-class Resize(Event):
+class Resize(Disturbance):
     """The server has a part of its *workers*: with 0.5 it has lost half. Those that go finish what they work on."""
 
     workers: float = 0.5
@@ -81,7 +81,7 @@ class Resize(Event):
 
 
 @dataclass(frozen=True)
-class Pause(Event):
+class Pause(Disturbance):
     """The server stands still, as for a garbage collection, and goes on where it was. *every* so many seconds again."""
 
     every: float | None = None
@@ -99,7 +99,7 @@ class Pause(Event):
 
 
 @dataclass(frozen=True)
-class Surge(Event):
+class Surge(Disturbance):
     """More calls come, or fewer: *times* as many."""
 
     times: float = 2.0
@@ -169,7 +169,7 @@ class Scenario:
     queue: int | None = None
     clients: int = 1
     duration: float = 120.0
-    events: tuple[Event, ...] = ()
+    events: tuple[Disturbance, ...] = ()
     seed: int = 0
     network: float = 0.001
     client_timeout: float | timedelta | None = None
@@ -195,7 +195,7 @@ class Scenario:
         require(isinstance(self.seed, int), "seed", self.seed, "a whole number", TypeError)
         optional(lambda name, value: parse_count(name, value, least=0), "queue", self.queue)
         for event in self.events:
-            require(isinstance(event, Event), "events", event, "such as Outage(at=30, lasts=60)", TypeError)
+            require(isinstance(event, Disturbance), "events", event, "such as Outage(at=30, lasts=60)", TypeError)
         put(self, "in_time", self._parse_in_time())
         self._size_server()
         put(self, "batch", self._parse_batch())
@@ -271,3 +271,7 @@ class Scenario:
                 if value == math.inf:
                     options[name] = None
         return plain
+
+
+Event = Disturbance
+"""The class under its first name."""

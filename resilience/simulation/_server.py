@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from resilience.simulation._scenario import Event, Outage, Pause, Resize, Scenario, Slowdown
+from resilience.simulation._scenario import Disturbance, Outage, Pause, Resize, Scenario, Slowdown
 from resilience.simulation._virtual_loop import VirtualLoop
 
 __all__ = ["ANSWER", "Marker", "Server"]
 
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=Disturbance)
 
 
 class Marker:

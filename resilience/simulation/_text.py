@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from resilience.simulation._scenario import Event, Outage, Pause, Resize, Slowdown, Surge
+from resilience.simulation._scenario import Disturbance, Outage, Pause, Resize, Slowdown, Surge
 
 if TYPE_CHECKING:
     from resilience.simulation._result import Simulation
@@ -43,7 +43,7 @@ def rate(number: float) -> str:
     return f"{number:.3g}/s"
 
 
-def describe_event(event: Event) -> str:
+def describe_event(event: Disturbance) -> str:
     """Return a disturbance in words.
 
     >>> describe_event(Slowdown(at=30, lasts=30, speed=0.5))
@@ -58,7 +58,7 @@ def describe_event(event: Event) -> str:
     return f"{when} {_happens(event)}"
 
 
-def _happens(event: Event) -> str:
+def _happens(event: Disturbance) -> str:
     if isinstance(event, Outage):
         ways = {"refuse": "refuses connections", "hang": "takes requests and answers none"}
         return f"the server is down: it {ways[event.mode]}"
