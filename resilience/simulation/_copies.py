@@ -139,7 +139,7 @@ def _circuit_per_key(original: PerKeyPolicy, _copies: Copies) -> PerKeyPolicy:
         return _HasCircuit(_new_circuit(template))
 
     keyed = Keyed(make, original.config.max_keys, bool, lambda: f"circuit {template.name!r}")
-    return PerKeyPolicy(template, functools.partial(keyed.of_call, key=original.key), original.key)
+    return PerKeyPolicy(template, keyed, original.key)
 
 
 @_renew.register

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from resilience.simulation._engine import simulate
 from resilience.simulation._map import Cell
 from resilience.simulation._result import Simulation, Verdict
-from resilience.simulation._scenario import Event, Pause, Scenario
+from resilience.simulation._scenario import Disturbance, Pause, Scenario
 from resilience.simulation._screen import Callers
 from resilience.simulation._screening import callers_in, scenario_with, screen_function
 from resilience.simulation._variants import OPTIONS, variant
@@ -105,7 +105,7 @@ def lasts(result: Simulation) -> bool:
     return not 0 < last < _SHORTER * earlier
 
 
-def permanent(scenario: Scenario) -> Sequence[Event]:
+def permanent(scenario: Scenario) -> Sequence[Disturbance]:
     """Return the disturbances of *scenario* that last until its end: the new state of things."""
     return [event for event in scenario.events if event.ends >= scenario.duration and not isinstance(event, Pause)]
 

@@ -271,7 +271,3 @@ class Scenario:
                 if value == math.inf:
                     options[name] = None
         return plain
-
-
-Event = Disturbance
-"""The class under its first name."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from resilience.simulation._callers import callers_of
 from resilience.simulation._latency import Latency
-from resilience.simulation._scenario import Event, Outage, Pause, Resize, Scenario, Slowdown, Surge
+from resilience.simulation._scenario import Disturbance, Outage, Pause, Resize, Scenario, Slowdown, Surge
 from resilience.simulation._screen import Callers, Phase, Screening, Server, screen
 
 __all__ = ["callers_in", "phases_of", "scenario_with", "screen_function", "server_of"]
@@ -49,12 +49,12 @@ def _client_timeout_of(scenario: Scenario) -> float:
     return float(scenario.client_timeout)
 
 
-def phases_of(events: Sequence[Event]) -> Sequence[Phase]:
+def phases_of(events: Sequence[Disturbance]) -> Sequence[Phase]:
     """Return the *events* of a scenario as the screen takes them; of a pause that is repeated, the first one."""
     return [_PHASES[type(event)](event) for event in events]
 
 
-_PHASES: dict[type[Event], Callable[[Any], Phase]] = {
+_PHASES: dict[type[Disturbance], Callable[[Any], Phase]] = {
     Outage: lambda event: Phase(event.at, event.ends, down=True, refuses=event.mode == "refuse"),
     Slowdown: lambda event: Phase(event.at, event.ends, speed=event.speed),
     Resize: lambda event: Phase(event.at, event.ends, workers=event.workers),

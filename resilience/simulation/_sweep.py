@@ -15,7 +15,7 @@ from resilience._runtime.callables import name_of
 from resilience.simulation._axes import Axis, parse_axes
 from resilience.simulation._judgement import judge_cell
 from resilience.simulation._map import Cell, PlanMap
-from resilience.simulation._scenario import Event, Outage, Pause, Resize, Scenario, Slowdown, Surge
+from resilience.simulation._scenario import Disturbance, Outage, Pause, Resize, Scenario, Slowdown, Surge
 from resilience.simulation._variants import OPTIONS, options_of, variant
 
 __all__ = ["combinations", "sweep", "trouble_of"]
@@ -149,7 +149,7 @@ def _shown_scenario(scenario: Scenario, axes: Sequence[Axis]) -> Mapping[str, st
 _QUEUE = {None: "any length"}
 
 
-def trouble_of(events: Sequence[Event]) -> str:
+def trouble_of(events: Sequence[Disturbance]) -> str:
     """Return the *events* in words, as they stand after "it never comes back from".
 
     >>> trouble_of([Outage(at=30, lasts=60), Slowdown(at=90, lasts=30, speed=0.5)])
@@ -158,14 +158,14 @@ def trouble_of(events: Sequence[Event]) -> str:
     return " and ".join(_WORDS[type(event)](event) + _length(event) for event in events) or "no trouble"
 
 
-def _length(event: Event) -> str:
+def _length(event: Disturbance) -> str:
     if event.lasts == math.inf:
         return " for good"
     joint = " of" if isinstance(event, Outage | Pause) else " for"
     return f"{joint} {event.lasts:g} s"
 
 
-_WORDS: Mapping[type[Event], Callable[[Any], str]] = {
+_WORDS: Mapping[type[Disturbance], Callable[[Any], str]] = {
     Outage: lambda event: "an outage" if event.mode == "refuse" else "an outage in which requests hang,",
     Slowdown: lambda event: f"{event.speed:g}x the speed",
     Resize: lambda event: f"{event.workers:g}x the workers",

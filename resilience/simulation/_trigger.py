@@ -10,7 +10,7 @@ from resilience._runtime.callables import name_of
 from resilience._validation import did_you_mean, parse_duration, require
 from resilience.simulation._engine import simulate
 from resilience.simulation._judgement import lasts, permanent, smaller
-from resilience.simulation._scenario import Event, Outage, Pause, Scenario, Slowdown
+from resilience.simulation._scenario import Disturbance, Outage, Pause, Scenario, Slowdown
 from resilience.simulation._screening import scenario_with
 
 __all__ = ["TRIGGERS", "Trigger", "find_trigger"]
@@ -22,7 +22,7 @@ _OBSERVED = 45.0
 _SHORTEST = 0.1
 _LONGEST = 120.0
 
-TRIGGERS: Mapping[str, tuple[Callable[[float, float, float], Event], str]] = {
+TRIGGERS: Mapping[str, tuple[Callable[[float, float, float], Disturbance], str]] = {
     "outage": (lambda at, length, _: Outage(at, length), "an outage that refuses requests"),
     "hang": (lambda at, length, _: Outage(at, length, mode="hang"), "an outage in which requests hang"),
     "pause": (lambda at, length, _: Pause(at, length), "a pause of the server"),
@@ -119,7 +119,7 @@ def find_trigger(
     return Trigger(target, kind, speed, lost, survived, most, runs)
 
 
-def _scenario_of(scenario: Scenario, event: Event) -> Scenario:
+def _scenario_of(scenario: Scenario, event: Disturbance) -> Scenario:
     """Return *scenario* with *event* as its only trouble, and time to come back from it."""
     kept = [dataclasses.replace(each, at=0.0, lasts=math.inf) for each in permanent(scenario)]
     patience = scenario.in_time or 0.0
