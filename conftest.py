@@ -35,7 +35,9 @@ collect_ignore_glob = [
     "tests/typing/protected_clients.py",
     # Programs that a test starts in processes of their own.
     "tests/examples/django_recipe.py",
+    "tests/integrations/arq_shop.py",
     "tests/integrations/celery_shop.py",
+    "tests/integrations/dramatiq_shop.py",
     "tests/integrations/django_bank.py",
 ]
 

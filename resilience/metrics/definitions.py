@@ -44,6 +44,7 @@ LABELS = {
     "mode": "normal, disabled, shadow or isolated",
     "action": "isolate, disable, shadow or reset",
     "header": "the header of a request whose deadline was ignored",
+    "kind": "what an injected fault does: error, latency or result",
     "budget": "the name of a retry budget",
     "fleet": "the name of a fleet of processes",
 }

@@ -33,6 +33,10 @@ class Kept(Pipeline):
     def keepers(self) -> tuple[Kept, ...]:
         return (self,)
 
+    @property
+    def replaces(self) -> bool:
+        return True
+
     def keep(self, record: Guarded) -> None:
         self.records.append(record)
 

@@ -32,6 +32,7 @@ VALUES = {
     "bool": False,
     "ErrorCategory": ErrorCategory.SYNTAX,
     "Exception": KeyError("secret"),
+    "Literal['error', 'latency', 'result']": "error",
 }
 
 
