@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
@@ -71,6 +71,13 @@ class Change:
 
     def __str__(self) -> str:
         return f"{self.policy}.{self.option}: {self.before!r} -> {self.after!r} ({self.origin})"
+
+
+class _Prepared(NamedTuple):
+    """A configuration that is ready: the plans that *began*, by name, and the *steps* that put all plans in force."""
+
+    began: Mapping[str, Plan]
+    steps: Sequence[Callable[[], object]]
 
 
 class Policies(Mapping[str, ConfiguredPolicies]):
@@ -339,15 +346,37 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return settings
 
     def _apply(self, settings: Settings) -> None:
-        """Put *settings* in force: first all that may fail, then all that changes anything."""
+        """Put *settings* in force: first all that may fail, then all that changes anything.
+
+        `_prepared` and `_overridden` raise ConfigurationError, and leave everything as it was. What follows them
+        assigns, and must not fail: half a configuration in force is worse than the old one.
+        """
+        self._require_managed(settings)
+        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
+        _require_policies(routes, settings, self._source)
+        prepared = self._prepared(settings, routes)
+        overrides = _overridden(settings.categories, self._source)
+        for step in prepared.steps:
+            step()
+        self._managed.update((name, ConfiguredPolicies(name, plan)) for name, plan in prepared.began.items())
+        if self._rows is not None:
+            self._rows()
+        self._routes, self._rows, self._settings = routes, overrides, settings
+
+    def _require_managed(self, settings: Settings) -> None:
+        """Raise ConfigurationError where *settings* lack policies that have been handed out."""
         for name in self._managed:
             if name not in settings.policies:
                 raise ConfigurationError(
                     f"{self._source}: policies.{name} is missing, and functions are guarded by it: put it back, or"
                     " restart the program"
                 )
-        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
-        _require_policies(routes, settings, self._source)
+
+    def _prepared(self, settings: Settings, routes: Sequence[Route]) -> _Prepared:
+        """Make the plans of all names that are in use, and check those of the others. Nothing is in force by this.
+
+        Raises ConfigurationError for a plan that cannot be made, or that cannot guard a function or a client.
+        """
         clients = list(self._clients)
         by_clients = {name for client in clients for name in names_of(routes, client.default)}
         plans: dict[str, Plan] = {}
@@ -357,21 +386,10 @@ class Policies(Mapping[str, ConfiguredPolicies]):
             else:
                 check_plan(name, settings.resolved(name))
         began = {name: make_plan(name, settings.resolved(name), {}, self._budgets) for name in by_clients - {*plans}}
-        rows = {
-            label: {cell: setting.value for cell, setting in row.items()} for label, row in settings.categories.items()
-        }
         applying = [_applying(self._managed[name], plan) for name, plan in plans.items()]
         applying += [client.preparing(routes, {**plans, **began}) for client in clients]
-        overrides = _overridden(rows, self._source)
-        for plan in plans.values():
-            for change in plan.changes:
-                change()
-        for apply in applying:
-            apply()
-        self._managed.update((name, ConfiguredPolicies(name, plan)) for name, plan in began.items())
-        if self._rows is not None:
-            self._rows()
-        self._routes, self._rows, self._settings = routes, overrides, settings
+        changes = [change for plan in plans.values() for change in plan.changes]
+        return _Prepared(began, [*changes, *applying])
 
     def __repr__(self) -> str:
         return f"<Policies of {self._source}: {', '.join(self)}>"
@@ -450,10 +468,14 @@ def _applying(managed: ConfiguredPolicies, plan: Plan) -> Callable[[], None]:
         raise ConfigurationError(f"policies.{managed.name}: {error}") from error
 
 
-def _overridden(rows: Mapping[str, Mapping[str, object]], source: str) -> Undo | None:
-    """Change rows of the category table. Raises ConfigurationError for an invalid one."""
-    if not rows:
+def _overridden(categories: Mapping[str, Mapping[str, Setting]], source: str) -> Undo | None:
+    """Change rows of the category table; return what takes that back, None where there are none.
+
+    Raises ConfigurationError for an invalid row, and changes none then.
+    """
+    if not categories:
         return None
+    rows = {label: {cell: setting.value for cell, setting in row.items()} for label, row in categories.items()}
     try:
         return override_profiles(cast("Mapping[CategoryLike, Mapping[str, object]]", rows))
     except (TypeError, ValueError) as error:
