@@ -1,4 +1,9 @@
-"""`Policies`: a configuration that is loaded, asked, changed and read again while the program runs."""
+"""`Policies`: a configuration that is loaded, asked, changed and read again while the program runs.
+
+A change goes three steps. The sources are merged into `Settings`; the settings are prepared, which may fail; what is
+prepared is put in force, which may not. `load`, `set`, `unset` and `reload` are all this same way, so an invalid value
+has the same error, and the same absence of effects, wherever it comes from.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +52,7 @@ Layer: TypeAlias = Callable[[], Mapping[str, Any]]
 
 @runtime_checkable
 class HasSettings(Protocol):
-    """A model of pydantic: its values by `model_dump`."""
+    """A model of pydantic: its values by `model_dump`. Pydantic itself is not imported."""
 
     def model_dump(self, *, exclude_unset: bool) -> dict[str, Any]: ...
 
@@ -60,7 +65,11 @@ _DEFAULT = "default"
 class Change:
     """An option that two configurations say different things of, with the origin of what the second one says.
 
-    *policy* is the name, *option* such as ``retry.attempts``. None stands for what is not said.
+    *policy* is the name, *option* such as ``retry.attempts``. None stands for what is not said. Its text is one line,
+    as the event ``configuration.changed`` has it.
+
+    >>> print(Change("catalogue", "retry.attempts", 2, 3, "resilience.toml"))
+    catalogue.retry.attempts: 2 -> 3 (resilience.toml)
     """
 
     policy: str
@@ -83,9 +92,13 @@ class _Prepared(NamedTuple):
 class Policies(Mapping[str, ConfiguredPolicies]):
     """The policies of a configuration, by name: ``@policies["catalogue"]`` guards a function by them.
 
-    `load` makes one. Values come from the program's *defaults*, the file, the environment and `set`, the later ones
-    winning; `origin` says where one comes from. `reload` reads all of it again and puts what has changed in force
-    between two calls. An invalid configuration changes nothing: `ConfigurationError` says what is wrong.
+    `load` makes one. Values come from the program's *defaults*, the file, the environment, the *layers* and `set`, the
+    later ones winning; `origin` says where one comes from. `reload` reads all of it again and puts what has changed in
+    force between two calls. An invalid configuration changes nothing: `ConfigurationError` says what is wrong.
+
+    Any thread may ask and change it; one lock makes changes follow each other. Sources are read under it, so a layer
+    must not wait for a thread that changes the same policies. Policies that were handed out stay valid for as long as
+    the program runs: a configuration that lacks their name is refused.
 
     >>> policies = Policies.load({"policies": {"catalogue": {"retry": 2, "timeout": "500ms"}}}, environment={})
     >>> @policies["catalogue"]
@@ -239,11 +252,24 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return self._settings.resolved(name).get(section, {}).get(key)
 
     def options(self) -> dict[str, dict[str, Setting]]:
-        """Return all that is configured: by name, then by option, such as ``retry.attempts``, values with origins."""
+        """Return all that is configured: by name, then by option, such as ``retry.attempts``, values with origins.
+
+        >>> policies = Policies.load({"policies": {"catalogue": {"retry": 2}}}, environment={})
+        >>> {option: setting.value for option, setting in policies.options()["catalogue"].items()}
+        {'retry.attempts': 2}
+        """
         return {name: _flat(self._settings, name) for name in self}
 
     def diff(self, other: Policies) -> list[Change]:
-        """Return what *other* says differently, by name and option."""
+        """Return what *other* says differently, by name and option. Routes and rows of categories are not compared.
+
+        >>> before = Policies.load({"policies": {"catalogue": {"retry": 2}}}, environment={})
+        >>> after = Policies.load({"policies": {"catalogue": {"retry": 3, "timeout": 2.0}}}, environment={})
+        >>> for change in before.diff(after):
+        ...     print(change)
+        catalogue.retry.attempts: 2 -> 3 (code)
+        catalogue.timeout.limit: None -> 2.0 (code)
+        """
         return _changes(self._settings, other._settings)
 
     def route(self, method: str, url: str) -> str | None:
@@ -261,8 +287,18 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     def set(self, name: str, option: str, value: object, *, by: str = "", why: str = "") -> list[Change]:
         """Set an option while the program runs, until `unset`; it wins over all other sources. Return what changed.
 
-        *by* and *why* are kept with the value, for `origin` and for the event. Raises ConfigurationError for an
-        invalid value, and changes nothing then.
+        *by* and *why* are kept with the value, for `origin` and for the event. What is set lives in this process:
+        others, and the next start, do not have it.
+
+        Raises:
+            ConfigurationError: for an invalid value; nothing has changed then.
+            KeyError: for a name that there is not.
+            ValueError: for an option that there is not.
+
+        >>> policies = Policies.load({"policies": {"catalogue": {"timeout": 2.0}}}, environment={})
+        >>> [change] = policies.set("catalogue", "timeout", "500ms", by="ada", why="the shop is slow")
+        >>> print(change)
+        catalogue.timeout.limit: 2.0 -> 0.5 (set at run time (by ada, the shop is slow))
         """
         section, key = _path_of(option)
         self._require(name)
@@ -291,6 +327,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
             return self._change(self._set)
 
     def _change(self, by_program: Settings) -> list[Change]:
+        """Apply a configuration with other options of `set`, and emit what has changed, or that it was rejected."""
         before, was_set = self._settings, self._set
         self._set = by_program
         try:
@@ -337,6 +374,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return "code" if self.path is None else str(self.path)
 
     def _merged(self) -> Settings:
+        """Read all sources, and return them merged. Nothing is kept of an earlier reading but what `set` has set."""
         settings = self._read()
         environment = os.environ if self._environment is None else self._environment
         settings.merge(read_environment(environment, list(settings.policies)))
