@@ -1,6 +1,9 @@
 """Actions on circuits by hand: isolate, disable, shadow and reset, for a time, with an author and a reason.
 
 `Hands` acts on the circuits of this process. One that a `Fleet` shares it sets through the fleet, in all processes.
+
+A mode of a circuit is one setting, and an action replaces the one before. So an action with a time has to be taken back
+only where it is still the last one: each `Hold` is an object of its own, and its timer compares by identity.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ _Place: TypeAlias = tuple[str, str | None]
 class Hold:
     """A mode that was set by hand: until when, in seconds since 1970, by whom, and why.
 
-    *fleet* is the name of the fleet in all processes of which it was set; None: in this process alone.
+    *fleet* is the name of the fleet in all processes of which it was set; None: in this process alone. *until* is None
+    for a mode that holds until it is reset.
     """
 
     action: str
@@ -65,6 +69,10 @@ class Hands:
 
     With a *fleet*, the circuits that it shares are set in all its processes, by its store, which also ends it in time.
     All others are those of this process.
+
+    Requests come in any thread of a server, timers in their own. The lock guards the holds alone: circuits are set,
+    events are emitted and the store is asked outside of it. A timer is a daemon thread, and ends with the process, as
+    the circuits it would reset do.
     """
 
     def __init__(self, fleet: Fleet | None = None) -> None:
@@ -75,8 +83,19 @@ class Hands:
     def act(self, name: str, key: str | None, action: str, seconds: float | None, by: str, why: str) -> Hold:
         """Do *action* to the circuit called *name*, or to the one of a *key* of it. Emit an event.
 
-        After so many *seconds* the circuit is reset, unless another action has been taken since. Raises `Refusal` where
-        there is no such circuit, and where the store of the fleet cannot be asked.
+        After so many *seconds* the circuit is reset, unless another action has been taken since.
+
+        Args:
+            name: the name of the circuit, or its full name where several have that name.
+            key: the text of a key; None: the circuit itself.
+            action: "isolate", "disable", "shadow" or "reset"; for the circuit of a fleet also "release".
+            seconds: for how long; None: until it is reset.
+            by: the operator, for the event and the page.
+            why: the reason.
+
+        Raises:
+            Refusal: 404 where there is no such circuit, 409 where the name or the action does not fit it, 422 for a
+                wrong value, and 503 where the store of the fleet cannot be asked.
         """
         found = _find(name, key)
         if self.fleet_of(found.breaker) is not None:
@@ -86,6 +105,11 @@ class Hands:
         return self._act_here(found.breaker, (name, key), Hold(action, _until(seconds), by, why), seconds)
 
     def _act_here(self, breaker: CircuitBreaker, place: _Place, hold: Hold, seconds: float | None) -> Hold:
+        """Set the circuit of this process, and start the timer that takes it back.
+
+        The hold is in place before the circuit is set, and the timer of the one before is cancelled. One that fires at
+        the same moment finds another hold, and does nothing.
+        """
         timer: threading.Timer | None = None
         if seconds is not None and hold.action != "reset":
             timer = threading.Timer(min(seconds, _LONGEST), self._expire, (place, breaker, hold))
@@ -133,7 +157,11 @@ class Hands:
             _announce(breaker, Hold("reset", None, hold.by, "its time is over"), None)
 
     def of(self, breaker: CircuitBreaker, name: str, key: str | None) -> Hold | None:
-        """Return what was set for a circuit by hand, here or for the fleet, if that is still in force."""
+        """Return what was set for a circuit by hand, here or for the fleet, if that is still in force.
+
+        A command of the fleet may come from another process: the circuit itself knows it. Where the circuit is in
+        another mode than the command's, this process has set it since, and the hold is that of this process.
+        """
         command: FleetCommanded | None = getattr(breaker.circuit, "command", None)
         if command is not None and command.mode == breaker.mode.value:  # else it was set here since
             action = _ACTIONS_OF_MODES.get(command.mode, command.mode)
@@ -158,7 +186,7 @@ class Hands:
             raise _unreachable(error) from None
 
     def close(self) -> None:
-        """Stop the timers: what was set stays."""
+        """Stop the timers: what was set stays, also what was set for a time."""
         with self._lock:
             timers = [timer for _, timer in self._holds.values() if timer is not None]
         for timer in timers:
@@ -178,6 +206,7 @@ def _unreachable(error: Exception) -> Refusal:
 
 
 def _find(name: str, key: str | None) -> _Found:
+    """Return the circuit of that name and key. A name that several circuits have is refused, with their full names."""
     found = [each for each in all_circuits() if name in (each.name, full_name(each))]
     if not found:
         names = [each.name for each in all_circuits()]
@@ -193,6 +222,7 @@ def _find(name: str, key: str | None) -> _Found:
 
 
 def _announce(breaker: CircuitBreaker, hold: Hold, seconds: float | None) -> None:
+    """Emit the event of an action. It has the author and the reason, and so is in the journal of the page."""
     if has_listeners():
         emit(
             CircuitSetByHand(

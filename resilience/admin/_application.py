@@ -1,8 +1,12 @@
-"""The faces of the admin service: an ASGI application, and a WSGI one.
+"""The admin service as an application: one that ASGI servers call, and WSGI servers as well.
+
+This module translates requests and responses, and decides nothing about them. One object is both kinds of application,
+told apart by the number of arguments, so that a program mounts the same `admin()` under any framework.
 
 Events stream as Server-Sent Events. Under ASGI a stream costs a task, and ends after a minute. Under WSGI it holds a
 thread of the server, so it ends after 25 seconds; in a worker with one thread, or where other streams have two, it ends
-at once with the events that there are. The page then asks again.
+at once with the events that there are. The page then asks again, with the number of the last event it has, so that none
+is missed in between.
 """
 
 from __future__ import annotations
@@ -46,7 +50,14 @@ class AdminApplication:
     """The admin page and its data, as an application: `admin` makes one.
 
     An ASGI server calls it with three arguments, a WSGI server with two. Starlette, FastAPI and Django mount it as it
-    is.
+    is. In an event loop it answers at once from memory; only a request that asks the store of a fleet goes to a thread.
+
+    >>> application = admin()
+    >>> parts = application({"REQUEST_METHOD": "GET", "PATH_INFO": "/health"}, lambda status, headers: print(status))
+    200 OK
+    >>> json.loads(b"".join(parts))["status"]
+    'ok'
+    >>> application.close()
     """
 
     def __init__(self, service: Service) -> None:
@@ -82,6 +93,7 @@ class AdminApplication:
         receive: _Receive,
         send: _Send,
     ) -> None:
+        """Answer a request of an ASGI server. Lifespan messages are confirmed: the application may stand alone."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
@@ -129,6 +141,7 @@ class AdminApplication:
     # -- WSGI ----------------------------------------------------------------------------------------------------------
 
     def _wsgi(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        """Answer a request of a WSGI server, in the thread that it calls in."""
         length = environ.get("CONTENT_LENGTH") or "0"
         body = b""
         if length.isdecimal() and int(length):
@@ -158,7 +171,11 @@ class AdminApplication:
 
 
 class _Stream:
-    """The text of a stream of events: first those kept *after* a number, then those that come; each of them once."""
+    """The text of a stream of events: first those kept *after* a number, then those that come; each of them once.
+
+    The feed is opened before the kept events are read. An event that comes between the two is in both, and the numbers,
+    which grow by one with each event, show that it has been sent.
+    """
 
     def __init__(self, journal: Journal, after: int | None, wake: Callable[[], object]) -> None:
         self._journal = journal
@@ -185,7 +202,11 @@ class _Stream:
 
 
 async def _texts(stream: _Stream) -> AsyncIterator[str]:
-    """Yield the texts of events as they come, and a comment where none comes for a while."""
+    """Yield the texts of events as they come, and a comment where none comes for a while.
+
+    Proxies end a connection that is silent. The feed is polled: events are emitted in any thread, and waking an event
+    loop from there would cost each emitter.
+    """
     yield _BEGIN
     idle, ends = 0.0, SYSTEM.now() + _ASGI_STREAM
     while SYSTEM.now() < ends:
@@ -226,6 +247,7 @@ async def _body(receive: _Receive) -> bytes:
 
 
 async def _lifespan(receive: _Receive, send: _Send) -> None:
+    """Confirm the messages of a server's start and end."""
     while True:
         message = await receive()
         kind = message["type"]

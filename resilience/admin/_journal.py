@@ -1,6 +1,8 @@
-"""The journal of an admin application: the last events, a queue of new ones for each open page, and who rejects.
+"""The journal of an admin application: the last events, feeds of new ones for open pages, and counts of rejections.
 
-It holds what `Event.fields` has, which is safe to show: no argument, no message, no secret.
+It holds what `Event.fields` has, which is safe to show: no argument, no message, no secret. All of it is bounded, since
+it lives as long as the program: 500 events of each of two groups, 200 that a page has not read, 500 pairs of a policy
+and a function whose rejections are counted.
 """
 
 from __future__ import annotations
@@ -30,7 +32,17 @@ Entry = dict[str, object]
 
 
 class Feed:
-    """New events for one page, in order. *wake* is called, from any thread, when there is one."""
+    """New events for one page, in order. *wake* is called, from any thread, when there is one.
+
+    Emitters put, one page takes: a deque needs no lock for that. A page that does not read loses the oldest events, and
+    never holds up an emitter.
+
+    >>> feed = Feed(wake=lambda: print("new"))
+    >>> feed.put({"number": 1})
+    new
+    >>> feed.take(), feed.take()
+    ([{'number': 1}], [])
+    """
 
     def __init__(self, wake: Callable[[], object]) -> None:
         self.wake: Callable[[], object] = wake
@@ -64,6 +76,10 @@ class Journal:
     The two are kept apart, since a flood of rejections must not push out the transition that has led to it. With a
     subscriber, circuits reject and retries report through their events: an open admin application costs what any
     subscriber does, whether a page is open or not.
+
+    Events are added in the thread that emits them, under a lock that is held for a few assignments; feeds are filled
+    outside of it. Each event has a number, by which pages ask for those that follow. The numbers begin at 1 in each
+    process.
     """
 
     def __init__(self) -> None:
@@ -77,6 +93,7 @@ class Journal:
         self._subscription = subscribe(self._add)
 
     def _add(self, event: Event) -> None:
+        """Add an event: number it, keep it, count it where it is a rejection, and hand it to the open pages."""
         at = round(current_clock().wall(), 3)
         with self._lock:
             self._number += 1

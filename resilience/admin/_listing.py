@@ -1,7 +1,10 @@
 """Documents that an admin application shows: plain data of circuits, calls, targets and configuration.
 
+Each function returns one document, ready for JSON, and changes nothing. Those of circuits and calls have the time and
+the process in them, by `stamp`.
+
 Listing ten thousand circuits of keys takes some milliseconds: each is looked at without its lock, and only those that
-are shown are taken down whole.
+are shown are taken down whole. So a document is no snapshot of one moment, but each entry of it is consistent.
 """
 
 from __future__ import annotations
@@ -36,7 +39,13 @@ _CLOSED, _NORMAL = CircuitState.CLOSED, CircuitMode.NORMAL
 def circuits(hands: Hands, *, name: str = "", limit: int = 200) -> dict[str, object]:
     """Return the circuits, those that are not closed or were set by hand first; at most *limit* of them.
 
-    *name* is a part of the name or key. ``counts`` are of all circuits, by the mode set by hand, else by state.
+    Args:
+        hands: what was set by hand, to show it with its author and reason.
+        name: a part of the name or key that the circuits shown have; empty for all.
+        limit: the most circuits to show.
+
+    ``total`` and ``counts`` are of all circuits, whatever *name* and *limit* are: by the mode set by hand, else by
+    state.
     """
     names = Counter(breaker.name for breaker in all_circuits())
     notable: list[tuple[str, CircuitBreaker, str | None]] = []
@@ -75,6 +84,7 @@ def _all(names: Mapping[str, int]) -> Iterator[tuple[str, CircuitBreaker, str | 
 
 
 def _entry(shown: str, breaker: CircuitBreaker, key: str | None, hands: Hands) -> dict[str, object]:
+    """Return a circuit as it is shown: its snapshot, the fleet that shares it, and what was set by hand."""
     entry: dict[str, object] = {**entry_of(breaker, key), "name": shown}
     entry["opens"] = breaker.circuit.state.consecutive_opens
     fleet = hands.fleet_of(breaker)
@@ -148,6 +158,11 @@ def _worst(worst: WorstCase | None) -> dict[str, object] | None:
 
 
 def _find(target: str) -> object:
+    """Return the function that *target* names, of a module that is imported.
+
+    The longest prefix that is a module wins. It looks into the dicts of classes and modules, and does not call
+    ``getattr``: a request must not run code of the program, such as a property or a module's ``__getattr__``.
+    """
     parts = target.replace(":", ".").split(".")
     for length in range(len(parts) - 1, 0, -1):
         module = sys.modules.get(".".join(parts[:length]))
@@ -162,7 +177,7 @@ def _find(target: str) -> object:
 
 
 def configuration(policies: Policies | None) -> dict[str, object]:
-    """Return all options with their values and origins, by name."""
+    """Return all options with their values and origins, by name; none where there are no *policies*."""
     if policies is None:
         return {"source": None, "policies": {}}
     return {
@@ -175,12 +190,14 @@ def configuration(policies: Policies | None) -> dict[str, object]:
 
 
 def _text(value: object) -> object:
+    """Return a value of an option for JSON: numbers as they are, categories by label, all else as text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     return str(getattr(value, "label", value))
 
 
 def _finite(number: float) -> float | None:
+    """Return a number for JSON, which has no infinity: None stands for it."""
     return number if math.isfinite(number) else None
 
 

@@ -1,6 +1,9 @@
 """Documents of the load of limits: bulkheads, adaptive limits, rate limits, throttles, and the budgets of retries.
 
-Each entry has the *kind* and the *name* of a policy, and what its ``snapshot()`` says. Those under load come first.
+Each entry has the *kind* and the *name* of a policy, and what its ``snapshot()`` says. Those under load come first: a
+limit that is full must be seen among hundreds.
+
+``load`` makes kinds comparable: 0 for an idle policy, 1 for one at its limit.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ def budget_loads() -> dict[str, object]:
 
 
 def _entry(kind: str, policy: _Loaded) -> Entry:
+    """Return a policy as it is shown: its kind, its name, its snapshot, and its ``load``, to four digits."""
     entry: Entry = {"kind": kind, "name": policy.name}
     entry.update({field: _finite(value) for field, value in policy.snapshot().items()})
     return {**entry, "load": round(_LOADS[kind](entry), 4)}
@@ -91,6 +95,7 @@ def _listed(what: str, entries: Iterable[Entry]) -> dict[str, object]:
 
 
 def _by_load(entry: Entry) -> tuple[bool, float, str]:
+    """Return the key by which entries are sorted: those with waiting calls first, then by load, then by name."""
     load = float(str(entry["load"]))
     return not entry.get("queued"), -load, str(entry["name"])
 

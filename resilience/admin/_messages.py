@@ -1,4 +1,8 @@
-"""Requests and answers of the admin application, apart from any server."""
+"""Requests and answers of the admin application, apart from any server.
+
+ASGI and WSGI requests become a `Request`, and a `Response` becomes their answer, so that `Service` is tested without a
+server, and both kinds of server behave alike.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,11 @@ class Response:
 
 
 class Refusal(Exception):
-    """A request that is refused, with the *status* and what to do instead."""
+    """A request that is refused, with the *status* and what to do instead.
+
+    The message is sent as it is, in ``{"error": ...}``. So it must not quote an exception of the program, whose message
+    may hold data of a call.
+    """
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

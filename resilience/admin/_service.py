@@ -3,6 +3,10 @@
 Reading shows states, counts and names, and nothing of a call. What changes anything needs the token in the header
 ``Authorization: Bearer ...``, which no page of another site can send; a request that says it comes from another origin
 is refused all the same. Changes are limited to 30 a minute.
+
+The page has no data in itself: its script reads the same documents as other programs do, and asks the operator for the
+token, which it keeps for the tab and sends in the header. No cookie is set, so there is nothing that another site could
+make a browser send.
 """
 
 from __future__ import annotations
@@ -43,7 +47,19 @@ _MAX_CHANGES = 10  # at once, after a pause
 
 
 class Service:
-    """Answers requests to the page and its data, and carries out what an operator asks for."""
+    """Answers requests to the page and its data, and carries out what an operator asks for.
+
+    It owns the journal and the hands, and so a subscription and timers: `close` ends both. Reading is a table of paths
+    and functions; an answer to POST goes through `_authorize`, whichever path it is for, before its body is looked at.
+    Servers call it in any of their threads.
+
+    >>> service = Service("a long random text", None, None, read_only=False, reading_needs_token=False)
+    >>> service.answer(Request("GET", "/health", {}, {})).status
+    200
+    >>> service.answer(Request("POST", "/circuits/payments/isolate", {}, {})).status
+    401
+    >>> service.close()
+    """
 
     def __init__(
         self,
@@ -76,13 +92,14 @@ class Service:
         }
 
     def answer(self, request: Request) -> Response:
-        """Return the answer to *request*. It never raises: what is wrong is a status and a sentence."""
+        """Return the answer to *request*. What is wrong with it is a status and a sentence, and no exception."""
         try:
             return self._answer(request)
         except Refusal as refusal:
             return refusal.response()
 
     def _answer(self, request: Request) -> Response:
+        """Return the answer to *request*. Raises `Refusal` for one that is not answered."""
         path = request.path.rstrip("/") or "/"
         if request.method in ("GET", "HEAD"):
             return self._read(request, path)
@@ -131,7 +148,11 @@ class Service:
     # -- changing ------------------------------------------------------------------------------------------------------
 
     def _authorize(self, request: Request) -> None:
-        """Raise `Refusal` for a change that may not be made."""
+        """Raise `Refusal` for a change that may not be made.
+
+        The origin is checked first, so that a page of another site cannot try tokens. Requests without the token do not
+        count among the 30 changes a minute, and cannot keep an operator out.
+        """
         origin = request.headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
             raise Refusal(403, f"a page of {origin} may not change anything here")
@@ -146,12 +167,17 @@ class Service:
             raise Refusal(429, "too many changes: 30 a minute", {"retry-after": "2"})
 
     def _require_token(self, request: Request) -> None:
+        """Raise `Refusal` unless the request has the token.
+
+        The comparison takes the same time for each wrong one of its length.
+        """
         given = request.headers.get("authorization", "")
         expected = f"Bearer {self._token}"
         if self._token is None or not hmac.compare_digest(given.encode(), expected.encode()):
             raise Refusal(401, "give the token: Authorization: Bearer ...", {"www-authenticate": "Bearer"})
 
     def _act(self, name: str, action: str, body: Mapping[str, Any]) -> Response:
+        """Do an action to a circuit, as the body of a request says, and answer with what holds now."""
         _require_known(body, {"until", "by", "why", "key"})
         seconds = body.get("until")
         if seconds is not None:
@@ -190,7 +216,11 @@ class Service:
 
 @functools.cache
 def _page() -> tuple[bytes, str]:
-    """Return the page, and what a browser may load and run for it: the page's own script and style, and the data."""
+    """Return the page, and what a browser may load and run for it: the page's own script and style, and the data.
+
+    The policy names them by their hashes, so a script that got into a name of a circuit would not run. Both are
+    computed once: the page is a file of the package.
+    """
     page = resources.files("resilience.admin").joinpath("page.html").read_text("utf-8")
     hashes = [_hash_of(found) for found in _INLINE.findall(page)]
     inline = " ".join(hashes)
@@ -206,6 +236,10 @@ def _hash_of(text: str) -> str:
 
 
 def _body_of(request: Request) -> Mapping[str, Any]:
+    """Return the JSON object of a request.
+
+    Raises `Refusal` for another content type, too: a form of another site can send those, and not JSON.
+    """
     if len(request.body) > _MAX_BODY:
         raise Refusal(413, f"the body is larger than {_MAX_BODY} bytes")
     if "json" not in request.headers.get("content-type", ""):

@@ -5,6 +5,10 @@ configured without a line here, as long as its type is one of those below. Optio
 
 A value comes from a TOML file with a type of its own, or from the environment as a text. Each kind has one function
 that takes either and returns what the policy takes. What it cannot read raises ValueError with what would be right.
+
+The functions check the type alone: ranges, such as a number of attempts of at least 1, are checked by the policy, which
+has to check them for code as well. Messages begin with what would be right, since `put_option` writes "give" before
+them, and the source and the path of the option before that.
 """
 
 from __future__ import annotations
@@ -29,7 +33,11 @@ __all__ = ["Kind", "kind_of_type", "read_duration"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value: *read* takes what a source gives, *schema* describes it in JSON Schema."""
+    """A kind of value: *read* takes what a source gives, *schema* describes it in JSON Schema.
+
+    The schema describes what a file is to have, and may be stricter than *read*, which also takes the texts of the
+    environment, such as names with commas between them.
+    """
 
     name: str
     read: Callable[[object], object]
@@ -86,6 +94,7 @@ def _text(value: object) -> object:
 
 
 def _names(value: object) -> object:
+    """Return names as a tuple: of a list, or of a text with commas, as the environment has it."""
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",")]
     if not isinstance(value, list) or not all(isinstance(part, str) for part in cast("list[object]", value)):
@@ -104,6 +113,7 @@ def _choice(choices: Sequence[str]) -> Kind:
 
 
 def _categories(value: object) -> ErrorCategory:
+    """Return the group of categories that labels name. The message of `combine` is cut to what would be right."""
     labels = _names(value)
     try:
         return combine("category", cast("Sequence[str]", labels))
@@ -141,6 +151,7 @@ def _after(value: object) -> object:
 
 
 def _latency(value: object) -> object:
+    """Return the latency of a fault: seconds, or a distribution, which its table names by its parameters."""
     if not isinstance(value, Mapping):
         return read_duration(value)
     table = cast("Mapping[str, object]", value)

@@ -1,4 +1,9 @@
-"""The policies of one name as a decorator: what `Policies` hands out, and what it gives the next plan."""
+"""The policies of one name as a decorator: what `Policies` hands out, and what it gives the next plan.
+
+`ConfiguredPolicies` looks like a `Pipeline`, but its policies change. It knows the functions it guards, so a reload
+goes to each of them, once, and exchanges what its wrapper does. The other way, a lookup of the plan in force at each
+call, would cost every call for what happens once a day.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,16 @@ class ConfiguredPolicies(Pipeline):
     Functions that it guards get other policies when the configuration changes: each call goes through all policies of
     one configuration, and a call that runs ends as it began. Nothing is added to the path of a call.
 
-    `Policies` makes it: one object for each name.
+    It owns the plan in force, and refers weakly to the functions it guards: a function that the program drops is freed.
+    Decorators run in any thread, and reloads in another; both hold the lock, which a call of a guarded function never
+    takes.
+
+    `Policies` makes it: one object for each name, for as long as the `Policies` live.
+
+    >>> from resilience.config import Policies
+    >>> policies = Policies.load({"policies": {"catalogue": {"timeout": 2.0}}}, environment={})
+    >>> policies["catalogue"] is policies["catalogue"], policies["catalogue"].circuit
+    (True, None)
     """
 
     replaces = True
@@ -51,7 +65,10 @@ class ConfiguredPolicies(Pipeline):
         return found
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
-        """Return the policies for *target*, outermost first."""
+        """Return the policies for *target*, outermost first.
+
+        They are remembered: a later plan replaces these in a stack, and no others.
+        """
         with self._lock:
             policies = self._plan.policies(target)
             self._handed_out.update((id(policy), policy) for policy in policies)
@@ -67,7 +84,14 @@ class ConfiguredPolicies(Pipeline):
             self._records.add(record)
 
     def applying(self, plan: Plan) -> Callable[[], None]:
-        """Return what puts *plan* in force. It fails here or not at all: TypeError where it cannot guard a function."""
+        """Return what puts *plan* in force. It fails here or not at all.
+
+        The wrappers of all functions are made here, and only exchanged when the result is called. So `Policies` can
+        prepare many names, and give up at the first that fails, before anything has changed.
+
+        Raises:
+            TypeError: where a policy of the plan cannot guard one of the functions.
+        """
         with self._lock:
             handed_out: dict[int, base.Policy] = {}
             replacing: list[Callable[[], None]] = []
@@ -86,7 +110,10 @@ class ConfiguredPolicies(Pipeline):
     def _with(
         self, record: Guarded, policies: Sequence[base.Policy], handed_out: dict[int, base.Policy]
     ) -> tuple[base.Policy, ...]:
-        """Return the stack of *record* with *policies* in the place of those of the present plan."""
+        """Return the stack of *record* with *policies* in the place of those of the present plan.
+
+        A function may have other decorators, in code, around these policies and below them: they keep their places.
+        """
         old = [policy for policy in record.policies if id(policy) in self._handed_out]
         here = record.policies.index(old[0])
         others = [policy for policy in record.policies if id(policy) not in self._handed_out]

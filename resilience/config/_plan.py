@@ -2,6 +2,14 @@
 
 A plan is made whole or not at all, and never changes. Making it changes nothing that is in use: what has to happen to
 an object that goes on, such as a circuit that gets other options, is in `Plan.changes` until the plan is applied.
+
+What becomes of a policy when its options change:
+
+* the same options: the same object goes on;
+* a circuit: the same object gets the new options, since the program may hold it, and its state is worth keeping;
+* a limit, such as a bulkhead or a rate limit: a new object takes over what the old one has in use;
+* a retry: a new object, with the retry budget of the same name;
+* all others, which know nothing of earlier calls: a new object.
 """
 
 from __future__ import annotations
@@ -35,7 +43,11 @@ class Kept:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """The *parts* of a stack, outermost first, by section, and the *changes* to make when they come into use."""
+    """The *parts* of a stack, outermost first, by section, and the *changes* to make when they come into use.
+
+    *kept* has the options that each part was made of: the next plan compares its own with them. The *changes* belong to
+    the one time when the plan is applied, and may not be made for a plan that is only checked.
+    """
 
     parts: Mapping[str, Decorator]
     kept: Mapping[str, Kept]
@@ -68,7 +80,14 @@ def make_plan(
 ) -> Plan:
     """Return the plan of *name*. What *kept* has of the plan before it goes on where its options are the same.
 
-    Raises ConfigurationError where a policy refuses its options, or where there is no policy at all.
+    Args:
+        name: the name of the policies, which circuits and limits are called by as well.
+        sections: the options by section, those of a base included.
+        kept: the policies of the plan in force; empty for the first one.
+        budgets: the retry budgets by name, which outlive plans; one that is made is added.
+
+    Raises:
+        ConfigurationError: where a policy refuses its options, or where there is no policy at all.
     """
     if "circuit" in sections and "circuit" not in kept:
         check_plan(name, sections)  # before there is another circuit of that name
@@ -114,6 +133,7 @@ def _part(
     budgets: MutableMapping[str, RetryBudget],
     changes: list[Callable[[], object]],
 ) -> Decorator:
+    """Return the policy of a *section*: the one *before*, or a new one; add what is to be done later to *changes*."""
     if before is not None and before.options == options:
         return before.part
     if before is not None and isinstance(before.part, CircuitBreaker):

@@ -1,4 +1,9 @@
-"""`Policies`: a configuration that is loaded, asked, changed and read again while the program runs."""
+"""`Policies`: a configuration that is loaded, asked, changed and read again while the program runs.
+
+A change goes three steps. The sources are merged into `Settings`; the settings are prepared, which may fail; what is
+prepared is put in force, which may not. `load`, `set`, `unset` and `reload` are all this same way, so an invalid value
+has the same error, and the same absence of effects, wherever it comes from.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast, runtime_checkable
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
@@ -47,7 +52,7 @@ Layer: TypeAlias = Callable[[], Mapping[str, Any]]
 
 @runtime_checkable
 class HasSettings(Protocol):
-    """A model of pydantic: its values by `model_dump`."""
+    """A model of pydantic: its values by `model_dump`. Pydantic itself is not imported."""
 
     def model_dump(self, *, exclude_unset: bool) -> dict[str, Any]: ...
 
@@ -60,7 +65,11 @@ _DEFAULT = "default"
 class Change:
     """An option that two configurations say different things of, with the origin of what the second one says.
 
-    *policy* is the name, *option* such as ``retry.attempts``. None stands for what is not said.
+    *policy* is the name, *option* such as ``retry.attempts``. None stands for what is not said. Its text is one line,
+    as the event ``configuration.changed`` has it.
+
+    >>> print(Change("catalogue", "retry.attempts", 2, 3, "resilience.toml"))
+    catalogue.retry.attempts: 2 -> 3 (resilience.toml)
     """
 
     policy: str
@@ -73,12 +82,23 @@ class Change:
         return f"{self.policy}.{self.option}: {self.before!r} -> {self.after!r} ({self.origin})"
 
 
+class _Prepared(NamedTuple):
+    """A configuration that is ready: the plans that *began*, by name, and the *steps* that put all plans in force."""
+
+    began: Mapping[str, Plan]
+    steps: Sequence[Callable[[], object]]
+
+
 class Policies(Mapping[str, ConfiguredPolicies]):
     """The policies of a configuration, by name: ``@policies["catalogue"]`` guards a function by them.
 
-    `load` makes one. Values come from the program's *defaults*, the file, the environment and `set`, the later ones
-    winning; `origin` says where one comes from. `reload` reads all of it again and puts what has changed in force
-    between two calls. An invalid configuration changes nothing: `ConfigurationError` says what is wrong.
+    `load` makes one. Values come from the program's *defaults*, the file, the environment, the *layers* and `set`, the
+    later ones winning; `origin` says where one comes from. `reload` reads all of it again and puts what has changed in
+    force between two calls. An invalid configuration changes nothing: `ConfigurationError` says what is wrong.
+
+    Any thread may ask and change it; one lock makes changes follow each other. Sources are read under it, so a layer
+    must not wait for a thread that changes the same policies. Policies that were handed out stay valid for as long as
+    the program runs: a configuration that lacks their name is refused.
 
     >>> policies = Policies.load({"policies": {"catalogue": {"retry": 2, "timeout": "500ms"}}}, environment={})
     >>> @policies["catalogue"]
@@ -232,11 +252,24 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return self._settings.resolved(name).get(section, {}).get(key)
 
     def options(self) -> dict[str, dict[str, Setting]]:
-        """Return all that is configured: by name, then by option, such as ``retry.attempts``, values with origins."""
+        """Return all that is configured: by name, then by option, such as ``retry.attempts``, values with origins.
+
+        >>> policies = Policies.load({"policies": {"catalogue": {"retry": 2}}}, environment={})
+        >>> {option: setting.value for option, setting in policies.options()["catalogue"].items()}
+        {'retry.attempts': 2}
+        """
         return {name: _flat(self._settings, name) for name in self}
 
     def diff(self, other: Policies) -> list[Change]:
-        """Return what *other* says differently, by name and option."""
+        """Return what *other* says differently, by name and option. Routes and rows of categories are not compared.
+
+        >>> before = Policies.load({"policies": {"catalogue": {"retry": 2}}}, environment={})
+        >>> after = Policies.load({"policies": {"catalogue": {"retry": 3, "timeout": 2.0}}}, environment={})
+        >>> for change in before.diff(after):
+        ...     print(change)
+        catalogue.retry.attempts: 2 -> 3 (code)
+        catalogue.timeout.limit: None -> 2.0 (code)
+        """
         return _changes(self._settings, other._settings)
 
     def route(self, method: str, url: str) -> str | None:
@@ -254,8 +287,18 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     def set(self, name: str, option: str, value: object, *, by: str = "", why: str = "") -> list[Change]:
         """Set an option while the program runs, until `unset`; it wins over all other sources. Return what changed.
 
-        *by* and *why* are kept with the value, for `origin` and for the event. Raises ConfigurationError for an
-        invalid value, and changes nothing then.
+        *by* and *why* are kept with the value, for `origin` and for the event. What is set lives in this process:
+        others, and the next start, do not have it.
+
+        Raises:
+            ConfigurationError: for an invalid value; nothing has changed then.
+            KeyError: for a name that there is not.
+            ValueError: for an option that there is not.
+
+        >>> policies = Policies.load({"policies": {"catalogue": {"timeout": 2.0}}}, environment={})
+        >>> [change] = policies.set("catalogue", "timeout", "500ms", by="ada", why="the shop is slow")
+        >>> print(change)
+        catalogue.timeout.limit: 2.0 -> 0.5 (set at run time (by ada, the shop is slow))
         """
         section, key = _path_of(option)
         self._require(name)
@@ -284,6 +327,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
             return self._change(self._set)
 
     def _change(self, by_program: Settings) -> list[Change]:
+        """Apply a configuration with other options of `set`, and emit what has changed, or that it was rejected."""
         before, was_set = self._settings, self._set
         self._set = by_program
         try:
@@ -330,6 +374,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return "code" if self.path is None else str(self.path)
 
     def _merged(self) -> Settings:
+        """Read all sources, and return them merged. Nothing is kept of an earlier reading but what `set` has set."""
         settings = self._read()
         environment = os.environ if self._environment is None else self._environment
         settings.merge(read_environment(environment, list(settings.policies)))
@@ -339,15 +384,37 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return settings
 
     def _apply(self, settings: Settings) -> None:
-        """Put *settings* in force: first all that may fail, then all that changes anything."""
+        """Put *settings* in force: first all that may fail, then all that changes anything.
+
+        `_prepared` and `_overridden` raise ConfigurationError, and leave everything as it was. What follows them
+        assigns, and must not fail: half a configuration in force is worse than the old one.
+        """
+        self._require_managed(settings)
+        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
+        _require_policies(routes, settings, self._source)
+        prepared = self._prepared(settings, routes)
+        overrides = _overridden(settings.categories, self._source)
+        for step in prepared.steps:
+            step()
+        self._managed.update((name, ConfiguredPolicies(name, plan)) for name, plan in prepared.began.items())
+        if self._rows is not None:
+            self._rows()
+        self._routes, self._rows, self._settings = routes, overrides, settings
+
+    def _require_managed(self, settings: Settings) -> None:
+        """Raise ConfigurationError where *settings* lack policies that have been handed out."""
         for name in self._managed:
             if name not in settings.policies:
                 raise ConfigurationError(
                     f"{self._source}: policies.{name} is missing, and functions are guarded by it: put it back, or"
                     " restart the program"
                 )
-        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
-        _require_policies(routes, settings, self._source)
+
+    def _prepared(self, settings: Settings, routes: Sequence[Route]) -> _Prepared:
+        """Make the plans of all names that are in use, and check those of the others. Nothing is in force by this.
+
+        Raises ConfigurationError for a plan that cannot be made, or that cannot guard a function or a client.
+        """
         clients = list(self._clients)
         by_clients = {name for client in clients for name in names_of(routes, client.default)}
         plans: dict[str, Plan] = {}
@@ -357,21 +424,10 @@ class Policies(Mapping[str, ConfiguredPolicies]):
             else:
                 check_plan(name, settings.resolved(name))
         began = {name: make_plan(name, settings.resolved(name), {}, self._budgets) for name in by_clients - {*plans}}
-        rows = {
-            label: {cell: setting.value for cell, setting in row.items()} for label, row in settings.categories.items()
-        }
         applying = [_applying(self._managed[name], plan) for name, plan in plans.items()]
         applying += [client.preparing(routes, {**plans, **began}) for client in clients]
-        overrides = _overridden(rows, self._source)
-        for plan in plans.values():
-            for change in plan.changes:
-                change()
-        for apply in applying:
-            apply()
-        self._managed.update((name, ConfiguredPolicies(name, plan)) for name, plan in began.items())
-        if self._rows is not None:
-            self._rows()
-        self._routes, self._rows, self._settings = routes, overrides, settings
+        changes = [change for plan in plans.values() for change in plan.changes]
+        return _Prepared(began, [*changes, *applying])
 
     def __repr__(self) -> str:
         return f"<Policies of {self._source}: {', '.join(self)}>"
@@ -450,10 +506,14 @@ def _applying(managed: ConfiguredPolicies, plan: Plan) -> Callable[[], None]:
         raise ConfigurationError(f"policies.{managed.name}: {error}") from error
 
 
-def _overridden(rows: Mapping[str, Mapping[str, object]], source: str) -> Undo | None:
-    """Change rows of the category table. Raises ConfigurationError for an invalid one."""
-    if not rows:
+def _overridden(categories: Mapping[str, Mapping[str, Setting]], source: str) -> Undo | None:
+    """Change rows of the category table; return what takes that back, None where there are none.
+
+    Raises ConfigurationError for an invalid row, and changes none then.
+    """
+    if not categories:
         return None
+    rows = {label: {cell: setting.value for cell, setting in row.items()} for label, row in categories.items()}
     try:
         return override_profiles(cast("Mapping[CategoryLike, Mapping[str, object]]", rows))
     except (TypeError, ValueError) as error:

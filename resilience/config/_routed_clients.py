@@ -38,7 +38,12 @@ class _Guards(NamedTuple):
 
 
 class RoutedClient:
-    """The guards of one *client*, by route; requests that no route matches get those of *default*, or none."""
+    """The guards of one *client*, by route; requests that no route matches get those of *default*, or none.
+
+    All that a request needs is in one tuple, `_Guards`, which a reload replaces by one assignment. So threads that send
+    requests take no lock, and a request sees the routes and the guards of one configuration. The choice for a request
+    is remembered by method, host and path, for up to `_MAX_CHOICES` of them.
+    """
 
     def __init__(self, adapter: Adapter[Any], client: object, default: str | None) -> None:
         self.default: str | None = default
@@ -55,7 +60,8 @@ class RoutedClient:
     def preparing(self, routes: Sequence[Route], plans: Mapping[str, Plan]) -> Callable[[], None]:
         """Return what puts *routes* and *plans* in force. A guard whose plan is the same goes on.
 
-        Raises ConfigurationError where policies cannot guard the client.
+        Raises:
+            ConfigurationError: where policies cannot guard the client.
         """
         by_name: dict[str, tuple[Plan, Guard | AsyncGuard, Protection]] = {}
         for name in names_of(routes, self.default):
@@ -110,6 +116,8 @@ class RoutedClient:
 
 
 class _RoutedGuard(Guard):
+    """The guard that a sync client has: it hands each exchange to the guard of its route."""
+
     def __init__(self, owner: RoutedClient, target: str, errors: Any) -> None:
         super().__init__(target, (), errors)
         self._owner = owner
@@ -119,6 +127,8 @@ class _RoutedGuard(Guard):
 
 
 class _AsyncRoutedGuard(AsyncGuard):
+    """The guard that an async client has, as `_RoutedGuard`."""
+
     def __init__(self, owner: RoutedClient, target: str, errors: Any) -> None:
         super().__init__(target, (), errors)
         self._owner = owner

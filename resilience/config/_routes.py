@@ -1,4 +1,12 @@
-"""Routes: which policies are for which request, by method, host and path. The most specific route wins."""
+"""Routes: which policies are for which request, by method, host and path. The most specific route wins.
+
+The order of the file does not decide, so that a route can be added at the end, or by another source, and the meaning of
+the others stays. Only between equals the first wins.
+
+>>> routes = [parse_route("shop.internal", "shop", "code"), parse_route("GET shop.internal/items", "items", "code")]
+>>> best_route(routes, "GET", "http://shop.internal/items/3").policy, best_route(routes, "PUT", "shop.internal/").policy
+('items', 'shop')
+"""
 
 from __future__ import annotations
 

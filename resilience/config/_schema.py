@@ -1,4 +1,8 @@
-"""The JSON Schema of a configuration, for editors and for checks in a pipeline."""
+"""The JSON Schema of a configuration, for editors and for checks in a pipeline.
+
+It is made of the same `SECTIONS` by which files are read, so it knows every option that can be configured, and cannot
+fall behind. What only a policy can check, such as two options that exclude each other, is not in it.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,7 @@ def json_schema() -> dict[str, object]:
 
 
 def _section(section: Section) -> dict[str, object]:
+    """Return the schema of a section: a boolean, a table of options, or the one value of its short form."""
     properties: Mapping[str, object] = {option: dict(kind.schema) for option, kind in section.options.items()}
     forms: list[object] = [
         {"type": "boolean"},

@@ -61,6 +61,7 @@ def _configurable(types: Mapping[str, Any], *left_out: str) -> dict[str, Kind]:
 
 
 def _types_of(policy: Callable[..., object]) -> dict[str, Any]:
+    """Return the declared types of the options of a policy, by name: annotations as they are written, not evaluated."""
     parameters = signature_of(policy).parameters.values()
     return {each.name: each.annotation for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD}
 
@@ -85,12 +86,14 @@ def _unnamed(policy: Callable[..., Decorator], _: str, options: Mapping[str, Any
 
 
 def _retry(_: str, options: Mapping[str, Any]) -> Decorator:
+    """Make a retry: its categories are positional, as they are in code."""
     given = dict(options)
     on = [given.pop("on")] if "on" in given else []
     return Retry(*on, **given)
 
 
 def _chaos(_: str, options: Mapping[str, Any]) -> Decorator:
+    """Make a policy of faults. It is on the path of calls only where it is enabled: the next plan switches it."""
     made = Chaos(**options)
     made.on_path = made.enabled  # it is switched by the next plan
     return made

@@ -1,8 +1,11 @@
 """Sources of configuration: files, mappings and the environment, merged so that later ones win.
 
-A source gives values by path: ``("policies", "catalogue", "retry", "attempts")``. Later ones win: the program's own
-defaults, then the file, then the environment, then what is set while the program runs. Each value keeps its origin, in
-words, for `Policies.origin` and for errors.
+A source gives values by path: ``("policies", "catalogue", "retry", "attempts")``. Later ones win, option by option: the
+program's own defaults, then the file, then the environment, then layers, then what is set while the program runs. Each
+value keeps its origin, in words, for `Policies.origin` and for errors.
+
+Values are read, by their kind, where their source is: an error so names the file or the variable and the path in it. A
+base is resolved after merging, so that a base in the file can be changed by a variable, and its heirs follow.
 """
 
 from __future__ import annotations
@@ -55,8 +58,8 @@ class Settings:
     """All that one source, or several of them merged, say.
 
     *policies* has the options of each name, section and option; a section that is switched off is None. *bases* are the
-    names that others take what they do not say from. *routes* and *categories* are taken whole from the last source
-    that has any.
+    names that others take what they do not say from. *routes* are taken whole from the last source that has any, rows
+    of *categories* cell by cell.
     """
 
     policies: dict[str, Sections] = dataclasses.field(default_factory=dict[str, Sections])
@@ -72,7 +75,11 @@ class Settings:
         options[option] = setting
 
     def merge(self, other: Settings) -> None:
-        """Have what *other* says win over what is here."""
+        """Have what *other* says win over what is here.
+
+        A section that *other* switches off is off; options that it gives turn a section on again, with these options
+        alone.
+        """
         for name, sections in other.policies.items():
             mine = self.policies.setdefault(name, {})
             for section, options in sections.items():
@@ -88,7 +95,10 @@ class Settings:
     def resolved(self, name: str) -> dict[str, dict[str, Setting]]:
         """Return the options of *name* by section, those of its base included.
 
-        Raises ConfigurationError for a base that there is not, and for bases in a circle.
+        The base's base comes first, and *name* itself last and wins. Sections that are switched off are left out.
+
+        Raises:
+            ConfigurationError: for a base that there is not, and for bases in a circle.
         """
         chain = [name]
         while chain[-1] in self.bases:
@@ -172,6 +182,7 @@ def _table(value: object, origin: str, path: Sequence[str]) -> Mapping[str, Any]
 
 
 def _read_policy(settings: Settings, name: str, sections: object, origin: str) -> None:
+    """Read the sections of one name into *settings*: tables of options, booleans, or values of short forms."""
     path = ("policies", name)
     settings.policies.setdefault(name, {})
     for key, value in _table(sections, origin, path).items():
@@ -230,6 +241,17 @@ def read_environment(environment: Mapping[str, str], names: Sequence[str]) -> Se
 
     Names of policies are found whatever the case, and with ``_`` for what a variable cannot have. A value is a TOML
     value, such as ``2``, ``true`` or ``["timeout", "network"]``, or else a text.
+
+    Args:
+        environment: the variables; those without the prefix ``RESILIENCE__`` are ignored.
+        names: the policies that the other sources have: a variable changes policies, and cannot add one.
+
+    Raises:
+        ConfigurationError: for a variable with the prefix that sets no option of a known policy.
+
+    >>> found = read_environment({"RESILIENCE__POLICIES__SHOP_API__RETRY": "3"}, ["shop-api"])
+    >>> found.policies["shop-api"]["retry"]["attempts"].value
+    3
     """
     settings = Settings()
     known = {_as_variable(name): name for name in names}

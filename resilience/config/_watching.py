@@ -1,4 +1,8 @@
-"""Watching a file: a thread that looks at it every few seconds, and has it read again when it has changed."""
+"""Watching a file: a thread that looks at it every few seconds, and has it read again when it has changed.
+
+It asks for the state of the file rather than for notifications of the operating system: these differ by system, and are
+unreliable on network file systems.
+"""
 
 from __future__ import annotations
 

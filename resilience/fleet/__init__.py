@@ -13,6 +13,11 @@ the whole fleet.
     _redis_store    the verbs on Redis or Valkey, by the Lua scripts of `_scripts`
     _memory_store   the same in plain Python: the model of the protocol, and ``memory://`` for tests
 
+Three kinds of threads meet here. Calls, in threads of the program or in its event loop, decide under the lock of their
+circuit or bucket and queue requests. The lane's thread performs the requests. A listener's thread receives published
+changes and queues them for the lane. No lock is held during I/O, and no call depends on the store: while it cannot be
+reached, circuits and quotas decide by themselves.
+
 The client library is an optional one: `redis` or `valkey`, whichever the program has. Nothing here imports it before a
 fleet is given a URL or a client.
 """

@@ -2,8 +2,19 @@
 
 While the fleet's circuit is closed, this is a circuit like any other, with the same fast path: its failures are its
 own, and it opens by its own options. That holds for this process at once, and is a *vote*. The fleet opens where the
-votes are a quorum; then it is *held*, in every process: open for the same time, and half-open together. A call is a
-probe only by a lease of the store, with a token and an end. Its result goes to the store, which decides.
+votes are a quorum; then the circuit is *held*, in every process: open for the same time, and half-open together. A call
+is a probe only by a lease of the store, with a token and an end. Its result goes to the store, which decides.
+
+A circuit stands in one of three relations to the fleet:
+
+    local   the state machine decides by the outcomes of this process; opening is a vote, closing takes the vote back
+    held    the store decides; this process rejects calls, except for probes that have a lease
+    apart   the store was in trouble, and probes of this process have closed a circuit that the fleet has open; it
+            rejoins when the store is back
+
+Two rules keep the processes together. A circuit follows a view of the store only where its epoch is greater than the
+known one, so late and repeated answers change nothing. A transition that follows the fleet is never a vote: otherwise
+each process would confirm what it has been sent, and the circuit would hold itself open.
 
 No call waits for the store, but for two: one that needs a lease, and the first one after a start or a long rest, which
 makes sure that what is known is current. Both wait for `WAIT` seconds at most. While the store is in trouble the
@@ -56,7 +67,11 @@ _MODES = {mode.value: mode for mode in CircuitMode}
 def id_of(name: str, key: Hashable = None) -> str:
     """Return the name of a circuit in the store: that of a key has the key behind it.
 
-    Raises TypeError for a key whose text is another one in each process: an object without a text of its own.
+    All processes have to come to the same name, so the key's text must not depend on the process. The default text of
+    an object holds its address, and would be a circuit of its own in each process.
+
+    Raises:
+        TypeError: for a key, or a part of one, whose class has no text of its own.
 
     >>> id_of("payments"), id_of("payments", "eu"), id_of("payments", ("eu", 3))
     ('payments', 'payments[eu]', 'payments[eu, 3]')
@@ -76,7 +91,11 @@ def id_of(name: str, key: Hashable = None) -> str:
 
 
 class _Lease(ProbePermit):
-    """The permit of a probe that the store has given a lease, by *token*."""
+    """The permit of a probe that the store has given a lease, by *token*.
+
+    Its times are those of this process's clock, counted from when the lease was asked for. The store counts from when
+    it gave the lease, which is later, so this process never uses a lease that the store has ended.
+    """
 
     __slots__ = ("token",)
 
@@ -86,10 +105,15 @@ class _Lease(ProbePermit):
 
 
 class FleetCircuit(CircuitBreakerPolicy):
-    """The policy of a circuit that a `Fleet` shares. See the module for what it does.
+    """The policy of a circuit that a `Fleet` shares. The module docstring has the model.
 
-    What the lane tells it, in its own thread, it does under its lock, as a call does; events are emitted outside of
-    that. What it tells the lane is put into the lane's queue, which takes no lock.
+    It owns what this process knows of the fleet's circuit (`_view`), the one request for a lease in flight and a lease
+    that no call has taken yet. It overrides the state machine at four points: admission (`acquire`), outcomes
+    (`record`), its own transitions (`_transition`), and the modes that operators set (`follow_mode`).
+
+    Calls enter it from any thread and any event loop, the lane from its own thread. Both change it under the circuit's
+    lock, and emit events after they have left it. Requests to the lane go into its queue, which takes no lock, so they
+    may be sent under the circuit's. Nothing in this class does I/O.
     """
 
     __slots__ = (
@@ -149,7 +173,10 @@ class FleetCircuit(CircuitBreakerPolicy):
                 self._lane.send(_Rejoin(self, recovered=isinstance(self.state, Closed)))
 
     def forked(self) -> None:
-        """Begin anew in a forked process: what is asked for, or leased, is the parent's."""
+        """Begin anew in a forked process: what is asked for, or leased, is the parent's.
+
+        It takes no lock: another thread of the parent may have held it at the fork, and would never release it here.
+        """
         self._ask = self._spare = None
         if isinstance(self.state, Closed):  # not under the lock, which another thread of the parent may have held
             self.state.fast_path = self.state.quiet = False
@@ -176,11 +203,19 @@ class FleetCircuit(CircuitBreakerPolicy):
                 state.set_observed(bool(self.observers))
 
     def _alone(self) -> bool:
-        """Whether this circuit decides by itself at the moment."""
+        """Whether this circuit decides by itself at the moment.
+
+        It does where the fleet does not hold it, where the store is in trouble, and in a mode set by hand, which needs
+        no probes.
+        """
         return not self.held or self._lane.lost or self.mode is not CircuitMode.NORMAL
 
     def _ask_if_due(self, clock: Clock) -> Waiting | None:
-        """Ask for a lease, where a call may be a probe; return the wait for the answer."""
+        """Ask for a lease, where a call may be a probe; return the wait for the answer.
+
+        There is one request in flight at most, however many calls arrive: the others are rejected, as they are by a
+        half-open circuit whose probes are all taken.
+        """
         if self._alone():
             return None
         with self._lock:
@@ -204,7 +239,12 @@ class FleetCircuit(CircuitBreakerPolicy):
         return spare is not None and spare[1] <= now < spare[2]
 
     def acquire(self, clock: Clock) -> tuple[Closed | ProbePermit | None, Transition | None]:
-        """Admit a call as the state machine does; while the fleet holds the circuit, only with a lease."""
+        """Admit a call as the state machine does; while the fleet holds the circuit, only with a lease.
+
+        Returns:
+            The closed state, the permit of a probe, or None for a call to reject; and the transition to half-open,
+            where this call has made it.
+        """
         if isinstance(self.state, Closed) or self._alone():
             return super().acquire(clock)
         with self._lock:
@@ -237,7 +277,11 @@ class FleetCircuit(CircuitBreakerPolicy):
         error: Exception | None = None,
         open_for: float | None = None,
     ) -> Transition | None:
-        """Record an outcome as the state machine does. That of a lease goes to the store, which decides."""
+        """Record an outcome as the state machine does. That of a lease goes to the store, which decides.
+
+        A lease that has ended, or whose state has been left since, is given back without a result: another process may
+        have probed meanwhile, and this outcome is about an earlier time.
+        """
         if not isinstance(admitted, _Lease):
             transition = super().record(admitted, weight, clock, category, error, open_for)
             self._lane.pump()
@@ -263,9 +307,10 @@ class FleetCircuit(CircuitBreakerPolicy):
         *,
         counts: bool,
     ) -> Result:
-        """Return what the store receives about a probe: that it was good or bad, or that it says nothing.
+        """Return what the store receives about a probe: "ok", "bad", or "none" for an outcome that does not count.
 
-        The numbers are those of this process's options: how many results decide, and how long the circuit opens.
+        The numbers are those of this process's options: how many results decide, and how long the circuit opens. The
+        store has no options, so that programs with different ones can share it during a rollout.
         """
         config = self.config
         if not counts or weight == IGNORED:
@@ -301,7 +346,11 @@ class FleetCircuit(CircuitBreakerPolicy):
         outcome: tuple[int, ErrorCategory | None, Exception | None, float | None] | None,
         clock: Clock,
     ) -> None:
-        """Record the outcome of a probe here: the store, which was to decide, is in trouble."""
+        """Record the outcome of a probe here: the store, which was to decide, is in trouble.
+
+        The result may arrive long after the probe. It changes nothing where the circuit has left the state that the
+        lease was taken in.
+        """
         if outcome is None:
             return
         weight, category, error, open_for = outcome
@@ -335,7 +384,10 @@ class FleetCircuit(CircuitBreakerPolicy):
     def _transition(
         self, state: State, clock: Clock, seen: State | None = None, mode: CircuitMode | None = None
     ) -> Transition | None:
-        """Make a transition of this process's own, which is a vote, or takes it back."""
+        """Make a transition of this process's own, which is a vote, or takes it back.
+
+        A transition that sets a mode is none, and in another mode than the normal one the circuit does not vote.
+        """
         made = super()._transition(state, clock, seen, mode)
         if made is not None and self.mode is CircuitMode.NORMAL and mode is None:
             self._tell_of(made[1])
@@ -368,7 +420,11 @@ class FleetCircuit(CircuitBreakerPolicy):
         self._lane.send(_SendVote(self, vote))
 
     def reunite(self, lane: Lane) -> None:
-        """Tell the store what it may have lost: that the fleet holds this circuit; or else that it is open here."""
+        """Report to a store that is back, or has lost its contents, what this process knows.
+
+        A circuit that the fleet holds is restored there, without a request for a lease. One that is apart rejoins. One
+        that is open in this process alone votes again, for the time that it has left.
+        """
         with self._lock:
             state, now = self.state, lane.clock().now()
             if self.mode is not CircuitMode.NORMAL:
@@ -383,7 +439,11 @@ class FleetCircuit(CircuitBreakerPolicy):
     # -- what the fleet decides --------------------------------------------------------------------------------------
 
     def follow(self, view: CircuitView) -> None:
-        """Go where the fleet's circuit is, unless that is known already; and take its mode."""
+        """Go where the fleet's circuit is, unless that is known already; and take its mode.
+
+        The lane calls it for each change, from a beat or from the news, and so does the answer to each request. An
+        older epoch is ignored; an equal one changes no state, but its mode may be over.
+        """
         with self._lock:
             known, transition = self._view, None
             if view.epoch < known.epoch:
@@ -413,7 +473,11 @@ class FleetCircuit(CircuitBreakerPolicy):
         self._announce(transition)
 
     def _go(self, clock: Clock) -> Transition | None:
-        """Go to the state that the fleet has, where it has opened or closed; return the transition."""
+        """Go to the state that the fleet has, where it has opened or closed; return the transition.
+
+        Under the lock. In the modes that ignore the state the circuit only notes whether it is held, and comes here
+        again when the mode ends. It transitions by the method of the base class: by its own, it would vote.
+        """
         view, state, self._apart = self._view, self.state, False
         opens, was_held = view.state == "open", self.held
         if self.mode in (CircuitMode.ISOLATED, CircuitMode.DISABLED):
@@ -440,7 +504,12 @@ class FleetCircuit(CircuitBreakerPolicy):
         return CircuitBreakerPolicy._transition(self, new, clock, state)
 
     def follow_mode(self, view: CircuitView) -> None:
-        """Take the mode that an operator has set for this circuit, or for all of its name."""
+        """Take the mode that an operator has set for this circuit, or for all of its name.
+
+        A command for the name and one for a key may both exist. The circuit remembers which of them its mode is from
+        (`_mode_from`), and ends the mode only by a release of the same one. Where no command of the fleet has set the
+        mode, a release of the fleet does not end it.
+        """
         with self._lock:
             if view.mode == "normal" and self._mode_from != view.name:
                 return  # of its own, or set under another name
@@ -478,7 +547,11 @@ class FleetCircuit(CircuitBreakerPolicy):
     # -- answers to requests -----------------------------------------------------------------------------------------
 
     def known(self) -> CircuitView:
-        """Return what is known of the fleet's circuit, as of now; nothing where the fleet does not hold it."""
+        """Return what is known of the fleet's circuit, as of now; nothing where the fleet does not hold it.
+
+        The time left is counted down by this process's clock since the view arrived: fleet time is never compared with
+        it.
+        """
         with self._lock:
             if not self.held:
                 return _NOTHING
@@ -504,7 +577,10 @@ class FleetCircuit(CircuitBreakerPolicy):
 
 
 class _AskLease(Waiting):
-    """The request for a lease, by a call that waits for it."""
+    """The request for a lease, by a call that waits for it.
+
+    Without *wants* it only reports what this process knows, for a store that may have lost it; no call waits then.
+    """
 
     __slots__ = ("_circuit", "_wants", "asked_at")
 
@@ -537,7 +613,7 @@ class _AskLease(Waiting):
 
 
 class _SendVote:
-    """A vote, or its withdrawal."""
+    """A vote, or its withdrawal. Votes need no retry: an open circuit votes again when the store is back."""
 
     __slots__ = ("_circuit", "_vote")
 
@@ -586,7 +662,10 @@ class _Rejoin:
 
 
 class _SendResult:
-    """The result of a probe."""
+    """The result of a probe, with the outcome that it is made of.
+
+    Where the store fails, the circuit decides by that outcome.
+    """
 
     __slots__ = ("_circuit", "_clock", "_lease", "_outcome", "_result")
 

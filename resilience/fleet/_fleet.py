@@ -1,4 +1,9 @@
-"""`Fleet`: the processes of a service that share circuits and quotas, and the operators' hand on them."""
+"""`Fleet`: the processes of a service that share circuits and quotas, and the commands of operators to them.
+
+`Fleet` is what a program sees of this package. It owns two ways to the store: the lane, by which circuits and quotas
+ask in the background, and a second connection for operators (`Fleet.isolate`, `Fleet.snapshot`), who wait for the
+answer in their own thread and are to see the error where there is one.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +166,15 @@ class Fleet(ProcessBound):
         """Ask the store, in this thread, for the circuits, the processes and the last commands.
 
         Circuits that are closed, and that nothing has happened to for a day, are not among them. Raises what the client
-        raises where the store cannot be reached.
+        raises where the store cannot be reached. It waits for the server: in an event loop, call it in a thread.
+
+        >>> fleet = Fleet("memory://", name="shop with a snapshot")
+        >>> fleet.shadow("payments", by="ada", why="a new threshold is tried")
+        >>> found = fleet.snapshot()
+        >>> [(each["name"], each["state"], each["mode"]) for each in found["circuits"]]
+        [('payments', 'closed', 'shadow')]
+        >>> [(each["by"], each["why"]) for each in found["audit"]]
+        [('ada', 'a new threshold is tried')]
         """
         found = self._asked().read()
         now: float = found["now"]
@@ -251,7 +264,11 @@ class Fleet(ProcessBound):
 
 
 def _seconds_until(until: float | datetime.timedelta | datetime.datetime | None) -> float:
-    """Return for how many seconds a command holds; 0 until it is released."""
+    """Return for how many seconds a command holds; 0 until it is released.
+
+    A date is turned into seconds here, by this host's clock, and the store counts them by fleet time: the clocks of
+    other hosts do not matter.
+    """
     if until is None:
         return 0.0
     if not isinstance(until, datetime.datetime):
@@ -298,7 +315,7 @@ def _audit(now: float, entry: dict[str, Any]) -> FleetAudit:
 
 
 def _where(client: object) -> str:
-    """Return the server of a client, for log lines: never the password."""
+    """Return the server of a client, for log lines: host and port, or the path of a socket, and never the password."""
     if isinstance(client, str):
         return _MEMORY
     pool: Any = safe_getattr(client, "connection_pool")
@@ -310,7 +327,11 @@ def _where(client: object) -> str:
 
 
 def _close_at_exit(lane: Lane) -> None:
-    """Have the process say that it leaves when the program ends."""
+    """Have the process say that it leaves when the program ends.
+
+    The other processes then count it out of the quorum at once, and not five seconds later. The hook holds the lane
+    weakly: a fleet that is dropped is not kept alive until the end of the program.
+    """
     reference = weakref.ref(lane)
 
     def leave() -> None:

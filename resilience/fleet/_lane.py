@@ -5,12 +5,16 @@ time, as for anything else: in a thread, on asyncio or on trio. The lane runs on
 them says every second or so that the process lives (a *beat*), and learns what has changed. News of changes come on a
 second connection, so that a beat only has to bring what was lost.
 
-**Trouble.** A store that fails is left alone for a random time of up to 1, 2, 4 ... 30 seconds. Until a beat succeeds
+One thread is enough, since a request is one short script on the server, and it makes the order plain: a vote that was
+sent before its withdrawal arrives before it. A pool would have to restore that order.
+
+**Trouble.** A store that fails is left alone for a random time of up to 1, 2, 4 ... 30 seconds: exponential backoff
+with jitter, so that the processes of a fleet do not all return to a restarted server at once. Until a beat succeeds
 again every request fails at once, and circuits and quotas decide by themselves. That is logged, and emitted as an
 event, when it begins and when it ends; never for each request.
 
-**Processes.** The thread starts with the first request, not when the fleet is made: a server that forks its workers
-has none in its master. In a forked process the lane begins anew, with a node name and a connection of its own.
+**Processes.** The thread starts with the first request, not when the fleet is made: a server that forks its workers has
+none in its master. In a forked process the lane begins anew, with a node name and a connection of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +56,11 @@ _LEAVE = 0.2
 
 
 class Request(Protocol):
-    """Something for the lane to do: one of `perform` and `failed` is called, once, in the lane's thread."""
+    """Something for the lane to do: one of `perform` and `failed` is called, once, in the lane's thread.
+
+    Neither may wait for anything but the store, for all other requests of the process come after it. `perform` must not
+    hold a lock while it asks.
+    """
 
     def perform(self, store: FleetStore, stamp: Stamp) -> None:
         """Ask the store, and take its answer. An exception of the store's is its trouble."""
@@ -64,7 +72,7 @@ class Request(Protocol):
 
 
 class Member(Protocol):
-    """A circuit, as the lane knows it."""
+    """A circuit, as the lane knows it, and holds it weakly. Most of these are called in the lane's thread."""
 
     name: str
     #: Its name in the store: with its key, where it has one.
@@ -104,7 +112,11 @@ class Quota(Protocol):
 
 
 class Waiting:
-    """A wait for an answer, which may be ended from any thread: see `Sleep.ended_by`."""
+    """A wait for an answer, which may be ended from any thread: see `Sleep.ended_by`.
+
+    The lane sets `done` before it looks for the function to call, and the call stores the function before it looks at
+    `done`. So one of the two always sees the other, without a lock; the wait may be ended twice, which does no harm.
+    """
 
     __slots__ = ("_wake", "done")
 
@@ -153,7 +165,11 @@ class _Sync(Waiting):
 
 
 class _News:
-    """A change that was published."""
+    """A change that was published.
+
+    The listener's thread queues it rather than following it, so that changes of a circuit are made by one thread, in
+    order.
+    """
 
     __slots__ = ("_lane", "_view")
 
@@ -172,8 +188,15 @@ class _News:
 class Lane:
     """The thread of one fleet in this process, with its queue, its store, and what it knows of the fleet.
 
+    It owns the connection, the cursor of the changes seen, the last view of each circuit that a new member may have to
+    follow, and the verdict whether the store is in trouble (`lost`). Circuits and quotas are its members: it holds them
+    weakly, so a circuit that the program drops is dropped here.
+
     *open_store* makes a connected store; the lane calls it in each process once. An *inline* lane has no thread: its
     requests are carried out where `pump` is called, for a store that answers at once.
+
+    Any thread may call `enrol`, `send`, `pump` and `sync`, and read `lost` and `nodes`. Beats, views and the connection
+    belong to the lane's thread, or to the one that pumps an inline lane, and need no lock.
     """
 
     def __init__(
@@ -246,7 +269,10 @@ class Lane:
         self._quotas[id(quota)] = quota
 
     def send(self, request: Request) -> None:
-        """Queue a request. It does no I/O and takes no lock: a circuit may hold its own."""
+        """Queue a request. It does no I/O and takes no lock: a circuit may hold its own.
+
+        Nothing happens until the lane gets to it; `pump`, called outside of the circuit's lock, sees that it does.
+        """
         self._queue.put(request)
 
     def start(self) -> None:
@@ -265,7 +291,11 @@ class Lane:
                 self._thread = thread
 
     def pump(self) -> None:
-        """See that the queue is worked through: here, where the lane is inline."""
+        """See that the queue is worked through: here, where the lane is inline, else by the thread.
+
+        Call it outside of a circuit's lock. An inline lane performs requests here, and those take the locks of
+        circuits.
+        """
         if not self.inline:
             self.start()
             return
@@ -281,7 +311,12 @@ class Lane:
                 return
 
     def sync(self) -> Waiting | None:
-        """Return a wait until what is known is current; None where it is, or waiting for that has been of no use."""
+        """Return a wait until what is known is current; None where it is, or waiting for that has been of no use.
+
+        All calls together wait for `patience` seconds after what was known has become old. A store that hangs so costs
+        the first calls a tenth of a second, and the later ones nothing, long before its timeout says that it is in
+        trouble.
+        """
         now = self.clock().now()
         if self.is_current():
             self._sync_since = None
@@ -367,7 +402,8 @@ class Lane:
     def _answered(self, reply: BeatReply, asked_at: float, asked_wall: float) -> None:
         """Take the answer to a beat: follow the changes, and note that the store is there.
 
-        After trouble, and where the store has lost its contents, the circuits tell it what they know.
+        After trouble, and where the store has lost its contents, the circuits tell it what they know. Another
+        *incarnation* than before shows the loss; the empty one is that of a lane that has not been answered yet.
         """
         anew = self._incarnation not in ("", reply.incarnation)
         was_lost, self.lost = self.lost, False
@@ -428,7 +464,11 @@ class Lane:
             self._stop_listening = None
 
     def _follow(self, view: CircuitView) -> None:
-        """Remember a change and hand it to the circuits. An older one than is known changes nothing."""
+        """Remember a change and hand it to the circuits. An older one than is known changes nothing.
+
+        What is remembered is for circuits that this process makes later. Beyond `_MAX_VIEWS` it forgets the closed ones
+        without a mode: a new circuit is closed anyway.
+        """
         known, _ = self._views.get(view.name, (view, 0.0))
         if view.epoch < known.epoch:
             return
@@ -465,7 +505,11 @@ class Lane:
     # -- trouble -----------------------------------------------------------------------------------------------------
 
     def _trouble(self, error: Exception) -> None:
-        """Leave the store alone for a while, longer each time."""
+        """Leave the store alone for a while, longer each time.
+
+        The pause doubles from 1 to 30 seconds, and the wait is a random share of it between 10 and 100 %. The error is
+        logged and emitted only for the first failure of an outage, and not while the interpreter shuts down.
+        """
         clock = self.clock()
         self._pause = min(2 * self._pause, _MAX_PAUSE)
         self._beat_at = clock.now() + self._pause * (0.1 + 0.9 * self._chance())
@@ -503,7 +547,11 @@ class Lane:
     # -- ends --------------------------------------------------------------------------------------------------------
 
     def close(self, timeout: float = _LEAVE) -> None:
-        """Say that this process leaves, and end the thread; wait for at most *timeout* seconds."""
+        """Say that this process leaves, and end the thread; wait for at most *timeout* seconds.
+
+        The thread is a daemon: where the store does not answer in time, the program ends without it, and the other
+        processes count this one out when its beats stop.
+        """
         self._ending = True
         thread = self._thread
         if thread is None:

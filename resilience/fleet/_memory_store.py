@@ -3,6 +3,9 @@
 It is the model of the protocol: tests play it with crashes, delays and steps of clocks, and compare the Lua scripts of
 `RedisStore` with it, answer by answer. Programs use it for their own tests, by the URL ``memory://``.
 
+A change of the protocol is made here first, and then in `_scripts`, statement by statement: the two read side by side,
+and both count in microseconds.
+
 >>> store = MemoryStore()
 >>> votes = [store.vote(Stamp(node), Vote("payments", "payments", 60.0, quorum=0.5)) for node in ("one", "two")]
 >>> [(each.votes, each.needed, each.view.state) for each in votes]
@@ -44,7 +47,13 @@ _AHEAD = 30 * _SECOND
 
 @dataclasses.dataclass
 class _Circuit:
-    """One circuit in the store. Times are microseconds of fleet time."""
+    """One circuit in the store. Times are microseconds of fleet time.
+
+    It is "open" from the quorum until enough probes succeed: half-open is no state here, but an open circuit whose
+    *until* has passed. *ok* and *bad* count the results of probes since it opened. *blocked* is until when no lease is
+    given, after a loss of the contents. *leases* are the tokens of probes, and *votes* the processes, each with its
+    end.
+    """
 
     name: str
     epoch: int = 0
@@ -100,6 +109,10 @@ class MemoryStore:
     """The verbs of a fleet, on dicts. *server_clock* returns the server's time in microseconds.
 
     Unless it is given, the clock in force is asked (`resilience.clock`): under virtual time leases expire in it.
+
+    Each verb is one step under one lock, as each script is one on a Redis server. The lock is reentrant, because
+    listeners are called under it, in the thread that makes the change, and what they do may come back with another
+    verb.
     """
 
     def __init__(self, server_clock: Callable[[], int] | None = None) -> None:
@@ -109,7 +122,10 @@ class MemoryStore:
         self.flush()
 
     def flush(self) -> None:
-        """Lose all contents."""
+        """Lose all contents, as a server does that restarts without a copy on disk.
+
+        The next beat begins another incarnation.
+        """
         self._circuits: dict[str, _Circuit] = {}
         self._members: dict[str, dict[str, int]] = {}
         self._nodes: dict[str, int] = {}
@@ -143,7 +159,11 @@ class MemoryStore:
             )
 
     def vote(self, stamp: Stamp, vote: Vote) -> VoteReply:
-        """Count a vote; open the circuit where those of live processes are a quorum, for the longest of their times."""
+        """Count a vote; open the circuit where those of live processes are a quorum, for the longest of their times.
+
+        It takes ``max(2, ceil(quorum * live members))`` votes: one process alone never opens a circuit for the others,
+        since its own network may be what fails.
+        """
         with self._lock:
             now = self._now(stamp)
             circuit = self._circuit(vote.name)
@@ -163,7 +183,17 @@ class MemoryStore:
             return VoteReply(voters, needed, circuit.view(now))
 
     def lease(self, stamp: Stamp, ask: Ask) -> LeaseReply:
-        """Give the lease of a probe where the open time is over, and fewer are out than there may be."""
+        """Give the lease of a probe where the open time is over, and fewer are out than there may be.
+
+        A store that has lost its contents learns the circuit from the request, and gives no lease for the length of
+        one: a probe that it has forgotten may be in flight.
+
+        >>> store = MemoryStore(server_clock=lambda: 0)
+        >>> known = CircuitView("payments", epoch=7, state="open", left=-1.0, opened=7, opens=1)
+        >>> reply = store.lease(Stamp("one"), Ask("payments", "abc", seconds=30.0, probes=1, known=known))
+        >>> reply.token, reply.wait, reply.view.state
+        ('', 30.0, 'open')
+        """
         with self._lock:
             now, known = self._now(stamp), ask.known
             circuit, duration = self._circuit(ask.name), round(ask.seconds * _SECOND)
@@ -190,7 +220,11 @@ class MemoryStore:
             return LeaseReply("", (free_at - now) / _SECOND, circuit.view(now))
 
     def result(self, stamp: Stamp, result: Result) -> CircuitView:
-        """Count a result whose lease holds; close the circuit or open it again where it decides."""
+        """Count a result whose lease holds; close the circuit or open it again where it decides.
+
+        A token begins with the epoch at which the circuit opened. A result of an earlier opening does not count, even
+        where its lease has not ended.
+        """
         with self._lock:
             now = self._now(stamp)
             circuit = self._circuit(result.name)
@@ -229,7 +263,19 @@ class MemoryStore:
             return circuit.view(now)
 
     def take(self, stamp: Stamp, take: Take) -> TakeReply:
-        """Take tokens that are there, book some ahead, or give some back."""
+        """Take tokens that are there, book some ahead, or give some back.
+
+        The bucket is one number, the time at which it is full again (GCRA, the generic cell rate algorithm of ATM
+        networks). Tokens move it ahead by *interval* each. With *burst* tokens at most, those that are there now are
+        ``(now + burst * interval - full) / interval``. Booking moves it further than that, up to 30 seconds, and the
+        answer says how long to wait.
+
+        >>> store = MemoryStore(server_clock=lambda: 0)
+        >>> take = Take("openai", interval=0.5, burst=2, most=2.0, share=1.0)
+        >>> replies = [store.take(Stamp(node), take) for node in ("one", "two")]
+        >>> [(float(reply.tokens), reply.wait) for reply in replies]
+        [(2.0, 0.0), (1.0, 0.5)]
+        """
         with self._lock:
             now = self._now(stamp)
             nodes, interval = len(self._live(self._nodes, now)), take.interval * _SECOND
@@ -274,7 +320,12 @@ class MemoryStore:
     # -- under the lock ----------------------------------------------------------------------------------------------
 
     def _now(self, stamp: Stamp) -> int:
-        """Return the fleet time, which never goes back; see `resilience.fleet._protocol`."""
+        """Return the fleet time, which never goes back; see `resilience.fleet._protocol`.
+
+        Where the server's clock is behind the last time that was written, or more than a minute from what the sender
+        expects, the difference is added to an offset for good. The expectation counts only for the same incarnation, or
+        for an empty store.
+        """
         now, expected = self._server_clock() + self._offset, round(stamp.expected * _SECOND)
         speaks_of_this = not self._last or stamp.incarnation == self._incarnation
         stepped = 0
@@ -300,7 +351,11 @@ class MemoryStore:
         return [name for name in names if self._nodes.get(name, 0) > now - LIVE]
 
     def _next_epoch(self, known: int, now: int) -> int:
-        """Return an epoch that is greater than all before, and than what the sender has *known*."""
+        """Return an epoch that is greater than all before, and than what the sender has *known*.
+
+        It is at least the fleet time in microseconds: a store that has lost its counter does not begin at 1, where
+        every process would take its changes for old ones.
+        """
         self._seq = max(self._seq + 1, known + 1, now)
         return self._seq
 

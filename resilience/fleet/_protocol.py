@@ -9,6 +9,10 @@ for it, and a process that has seen the fleet time before says with each request
 
 A circuit's `epoch` grows with each of its changes. A process follows a `CircuitView` only where its epoch is greater
 than the one it knows, so that late and repeated answers change nothing.
+
+The store may lose everything at any time: it is a cache with votes, not a database. So each request carries enough to
+go on from an empty store, and what a process knows (`Ask.known`, `Vote.epoch`, `Beat.cursor`) restores circuits and
+keeps epochs growing. Modes that operators set, the audit and the buckets of quotas have no second copy.
 """
 
 from __future__ import annotations
@@ -52,6 +56,10 @@ class CircuitView(NamedTuple):
     *state* is "open", "closed", or empty where only its *mode* was ever set. An open circuit whose *left* is 0 or less
     is half-open: a lease admits a probe. *opened* is the epoch at which it opened, *opens* how often in a row.
     *mode_left* is None for a mode without an end.
+
+    *failures*, *category* and *error* (the name of a type) are those of the vote or probe that has opened it, for the
+    errors of rejected calls. *by* and *why* are the operator's. Times are relative, so that no process compares its
+    clock with the server's.
     """
 
     name: str
@@ -73,7 +81,9 @@ class CircuitView(NamedTuple):
 class Beat:
     """A sign of life of a process, which asks for the changes since *cursor*.
 
-    *names* are the circuits whose member it is, where that is due; *ending* says that it leaves.
+    *cursor* is the greatest epoch the process has seen, in the store of that *incarnation*; for another one the store
+    answers from the beginning. *names* are the circuits whose member it is, where that is due; *ending* says that it
+    leaves.
     """
 
     cursor: int = 0
@@ -101,7 +111,8 @@ class Vote:
     """The vote of a process whose own circuit has opened for *seconds*; 0 takes its vote back.
 
     *member* is the name whose members are the electorate: for the circuit of a key that of its pattern. *quorum* is the
-    share of the live members.
+    share of the live members. *epoch* is what the process knows of the circuit, and *opens* how often it has opened in
+    a row. A vote ends by itself after *seconds*, so that a process that has gone does not vote for ever.
     """
 
     name: str
@@ -140,7 +151,11 @@ class Ask:
 
 
 class LeaseReply(NamedTuple):
-    """The answer to an `Ask`: the token of the lease, or empty; then *wait* says when to ask again, in seconds."""
+    """The answer to an `Ask`: the token of the lease, or empty; then *wait* says when to ask again, in seconds.
+
+    The token is ``opened:nonce``, the epoch of the opening and the process's own random text: a result that arrives
+    after the circuit has opened again is of another opening, and does not count.
+    """
 
     token: str
     wait: float
@@ -151,7 +166,8 @@ class LeaseReply(NamedTuple):
 class Result:
     """The result of the probe with that *token*: "ok", "bad", or "none", which only gives the lease back.
 
-    So many results close the circuit, *closes*, or open it again, *reopens*, for *seconds*.
+    So many results close the circuit, *closes*, or open it again, *reopens*, for *seconds*. These come with the result
+    because the store knows no options.
     """
 
     name: str
@@ -203,7 +219,11 @@ class TakeReply(NamedTuple):
 class FleetStore(Protocol):
     """The store of a fleet: six verbs, each atomic, the contents as a whole, and the news of changes.
 
-    Each takes the `Stamp` of its sender. A store that cannot be reached raises an Exception of its own kind.
+    Each verb takes the `Stamp` of its sender. A store that cannot be reached raises an Exception of its own kind. It
+    must not retry: a repeated `take` would take twice, and the lane has its own pauses.
+
+    An implementation is called by the lane's thread and, as a second object, by operators. `MemoryStore` is its
+    specification: the same requests in the same order have the same answers.
     """
 
     def beat(self, stamp: Stamp, beat: Beat) -> BeatReply:
@@ -231,7 +251,10 @@ class FleetStore(Protocol):
         ...
 
     def read(self) -> dict[str, Any]:
-        """Return all circuits that are not closed, the live processes and the last commands, ready for JSON."""
+        """Return the circuits, the live processes and the last commands of operators, as `Fleet.snapshot` reads them.
+
+        Circuits are triples of a `CircuitView`, the processes that vote, and the number of leases. It writes nothing.
+        """
         ...
 
     def listen(self, heard: Callable[[CircuitView], object], ended: Callable[[], object]) -> Callable[[], object]:

@@ -5,8 +5,12 @@ A process takes from it what it is about to need in the next tenth of a second, 
 share of what comes next. Batches that wait are served first come, first served, one for each process, which makes the
 shares equal where all want more than there is. What is not spent within a second or so is given back.
 
+Asking the store for each call would cost each a round trip, and the server a script per call. With batches a call whose
+tokens are leased takes them under a lock of this process, and the server sees about ten scripts a second from each of
+them.
+
 While the store is in trouble, each process spends its *safe share*: the rate divided by the processes that were there
-last.
+last. All together keep to the rate as long as no more processes run than at the last answer.
 """
 
 from __future__ import annotations
@@ -32,8 +36,12 @@ _LOOK_AGAIN = 0.05
 class FleetBucket(Bucket):
     """The part of a fleet's bucket that this process has leased.
 
-    Its `tat` is the end of a server's Retry-After, which holds back the calls of this process. What calls take is
-    taken from *leased*.
+    It owns the *leased* tokens, one batch that was booked ahead and is to be spent from a known time on, and the one
+    request in flight. Calls take from *leased*; the queue of waiting calls is that of the base class. Its `tat` is not
+    a bucket here, but the end of a server's Retry-After, which holds back the calls of this process.
+
+    Calls enter it in any thread, the lane in its own. The reentrant `lock` guards all of it, and is released before a
+    waiting call is woken.
     """
 
     __slots__ = ("_asked_at", "_asking", "_booked", "_lane", "_low", "_name", "_refilled_at", "_spent", "leased")
@@ -152,7 +160,11 @@ class FleetBucket(Bucket):
         return self.leased >= cost and super().free_at(cost) <= now
 
     def _mature(self, now: float) -> None:
-        """Add the booked tokens whose time has come; while the store is in trouble, those of the safe share."""
+        """Add the booked tokens whose time has come; while the store is in trouble, those of the safe share.
+
+        Under the lock. A booking more than two minutes ahead is one of another clock, and is added at once. The safe
+        share fills up to this process's part of the burst, and to one token at least.
+        """
         booked = self._booked
         if booked is not None and (booked[0] <= now or booked[0] > now + 2 * 60.0):
             self.leased += booked[1]
@@ -184,7 +196,12 @@ class FleetBucket(Bucket):
     # -- the store ---------------------------------------------------------------------------------------------------
 
     def _ask(self, cost: float, now: float) -> _AskTokens | None:
-        """Ask for tokens, unless that is under way; return the wait for the answer."""
+        """Ask for tokens, unless that is under way; return the wait for the answer.
+
+        The batch is what the queue and this call lack, and what a tenth of a second needs at the pace since the last
+        request. Its *share*, to book where too few are there, is this process's part of a tenth of a second of the
+        rate, and never less than the first call in the queue needs.
+        """
         with self.lock:
             asking = self._asking
             if asking is not None or self._booked is not None or self._lane.lost:

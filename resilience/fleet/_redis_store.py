@@ -66,7 +66,11 @@ def _client_of_url(parameter: str, url: str) -> object:
 
 
 def own_client(client: Any, timeout: float) -> Any:
-    """Return a client to the server of *client*, which waits for *timeout* seconds at most and retries nothing."""
+    """Return a client to the server of *client*, which waits for *timeout* seconds at most and retries nothing.
+
+    A sentinel's client is made anew by its manager, and keeps following the master. A client without a pool of the
+    usual kind is returned as it is.
+    """
     pool = safe_getattr(client, "connection_pool")
     package = type(client).__module__.partition(".")[0]
     changed = {"socket_timeout": timeout, "socket_connect_timeout": max(timeout, 1.0), "decode_responses": False}
@@ -93,7 +97,13 @@ def own_client(client: Any, timeout: float) -> Any:
 
 
 class RedisStore:
-    """The verbs of a fleet called *fleet*, each one script on the server that *client* talks to."""
+    """The verbs of a fleet called *fleet*, each one script on the server that *client* talks to.
+
+    It translates and decides nothing: arguments go out as text and whole microseconds, answers come back as lists of
+    bytes. What the verbs mean is in `_protocol`, how they work in `_scripts`. A script is called by its hash and sent
+    whole only where the server does not know it. The lane's thread uses one store, operators another; a listener has
+    its own connection and thread.
+    """
 
     def __init__(self, client: object, fleet: str, timeout: float) -> None:
         self._prefix = f"resilience:fleet:{VERSION}:{{{fleet}}}:"
@@ -229,7 +239,11 @@ class RedisStore:
 
 
 class _Listener(threading.Thread):
-    """Listens to the news of a fleet on a connection of its own, until it is ended or the connection is lost."""
+    """Listens to the news of a fleet on a connection of its own, until it is ended or the connection is lost.
+
+    It subscribes before it starts, in the thread that makes it: a change that is published before the thread runs waits
+    in the connection. It hands on what it reads, and touches no circuit.
+    """
 
     def __init__(
         self,

@@ -13,7 +13,15 @@ All keys of a fleet have one hash tag, and so one slot of a cluster::
     resilience:fleet:1:{shop}:rate:openai           string  when the bucket of a quota is full again
 
 and the channel ``resilience:fleet:1:{shop}:news``. The 1 is the version of the protocol: processes of versions that
-differ do not see each other. Times are microseconds of fleet time. Every key expires a day after it was last written.
+differ do not see each other. Times are microseconds of fleet time.
+
+A fleet that is gone needs no cleaning up. Most keys expire a day after they were last written; votes, leases and open
+circuits a day after the time that they hold; ``changes`` and ``audit`` after 30 days. Only a circuit whose mode has no
+end stays until it is released.
+
+A script runs alone on the server, so it is atomic, and blocks all other clients while it runs: none loops over more
+than the circuits of one answer, or the members of one circuit. Only `_READ`, for operators, visits all circuits.
+Numbers are sent as text, since Redis cuts a Lua number in an answer to a whole one.
 """
 
 from __future__ import annotations
@@ -310,7 +318,10 @@ return {text(now), circuits, nodes, redis.call('LRANGE', P .. 'audit', 0, -1)}
 
 
 def _script(body: str) -> str:
-    """Return a whole script: what all have in common, then *body*, with the constants as numbers."""
+    """Return a whole script: what all have in common, then *body*, with the constants as numbers.
+
+    Each is sent whole, rather than calling a shared one: Redis cannot call a script from a script.
+    """
     text = _COMMON + body
     for name, value in (("TOLERANCE", TOLERANCE), ("DAY", DAY), ("LIVE", LIVE), ("PAGE", PAGE), ("AUDITED", AUDITED)):
         text = text.replace(name, str(value))
