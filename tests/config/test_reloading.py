@@ -264,6 +264,34 @@ def test_no_call_sees_a_mixed_plan_while_the_file_is_read_again_and_again(file: 
     assert seen
 
 
+def test_a_function_that_is_decorated_while_the_file_is_read_again_gets_the_new_policies(file: pathlib.Path):
+    write(file, retry=2)
+    policies = Policies.load(file, environment={})
+    shop = policies["shop"]
+    handed_out = type(shop).policies
+    turns = iter([3, 4])
+
+    def interrupted(self, target: object = None):
+        found = handed_out(self, target)
+        if target is not None and (attempts := next(turns, None)):
+            write(file, retry=attempts)
+            reader = threading.Thread(target=policies.reload)
+            reader.start()
+            reader.join()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(shop), "policies", interrupted)
+        first, made = failing(policies)
+        second, made_by_second = failing(policies)
+    assert calls(first, made) == 4
+    assert calls(second, made_by_second) == 4
+    write(file, retry=5)
+    policies.reload()
+    assert calls(first, made) == 5
+    assert calls(second, made_by_second) == 5
+
+
 def test_methods_that_make_no_request_stay_without_policies_for_requests(file: pathlib.Path):
     write(file, fallback='"none"', retry=2)
     policies = Policies.load(file, environment={})
