@@ -33,7 +33,11 @@ _Source: TypeAlias = Callable[[Any], list[_Installed]]
 
 
 class ThreadState:
-    """The state of the thread that makes it; in force in another thread while a ``with`` block there runs."""
+    """The state of the thread that makes it; in force in another thread while a ``with`` block there runs.
+
+    It is a shallow copy: an attribute that the call sets stays in the worker, and ends with the block. One object
+    serves one call. Workers are used again, so the block must leave the thread as it was, whatever the call has done.
+    """
 
     __slots__ = ("_parts",)
 
@@ -73,7 +77,10 @@ class _Attributes:
 
 
 class _Stacks:
-    """The entries of stacks that each thread has for itself, as Celery's `LocalStack` keeps them."""
+    """The entries of stacks that each thread has for itself, as Celery's `LocalStack` keeps them.
+
+    The worker gets the same objects: a request that the task changes there is the task's own.
+    """
 
     def __init__(self, *stacks: Any) -> None:
         self._entries = [(stack, entry) for stack in stacks for entry in stack.stack]

@@ -195,6 +195,10 @@ class Guarded(ProcessBound):
         return _WRAPPERS[flavour](self.target, self.function, on_path, replaceable)
 
     def _wrap(self, unchecked: Sequence[Policy], like: object) -> Callable[..., object]:
+        """Return the wrapper, with the name and the attributes of *like*, and make this record known.
+
+        Policies that *unchecked* leaves out have been checked when they were put around the function.
+        """
         wrapper = self._wrapper_for(self.policies, unchecked)
         if not has_name(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
@@ -419,18 +423,21 @@ def async_generator_in_block(
 def _plain_wrapper_of(
     target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
 ) -> FunctionType:
+    """Return the wrapper of a sync function."""
     return wrapper_of(target, function, stack, asynchronously=False, replaceable=replaceable)
 
 
 def _coroutine_wrapper_of(
     target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
 ) -> FunctionType:
+    """Return the wrapper of a coroutine function."""
     return wrapper_of(target, function, stack, asynchronously=True, replaceable=replaceable)
 
 
 def _generator_wrapper_of(
     target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
 ) -> FunctionType:
+    """Return the wrapper of a generator function, which makes its call by an opener."""
     opener = _opener(function, stack)
     return stream_wrapper_of(target, function, stack, opener, asynchronously=False, replaceable=replaceable)
 
@@ -438,6 +445,7 @@ def _generator_wrapper_of(
 def _async_generator_wrapper_of(
     target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
 ) -> FunctionType:
+    """Return the wrapper of an async generator function, which makes its call by an opener."""
     opener = async_opener(function)
     return stream_wrapper_of(target, function, stack, opener, asynchronously=True, replaceable=replaceable)
 

@@ -406,6 +406,7 @@ def filled(code: CodeType, values: Mapping[str, object]) -> CodeType:
 
 
 def _renamed(constant: object, names: Mapping[str, str]) -> object:
+    """Return a *constant* of the code with other names for keywords."""
     if isinstance(constant, str):
         return names.get(constant, constant)
     if isinstance(constant, tuple):  # the keywords of a call
@@ -444,6 +445,7 @@ def _compiled_closed(source: str, filename: str) -> CodeType:
 
 
 def _inner(code: CodeType) -> CodeType:
+    """Return the code of the one function that *code* defines."""
     return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
 
 
@@ -491,6 +493,7 @@ class _Specialized(ast.NodeTransformer):
         self.features = features
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """Replace ``if FEATURE`` by one of its branches; keep the condition that follows ``and``."""
         self.generic_visit(node)
         feature, condition = node.test, None
         if isinstance(feature, ast.BoolOp):
@@ -505,6 +508,7 @@ class _Specialized(ast.NodeTransformer):
         return node
 
     def visit_Try(self, node: ast.Try) -> ast.Try | list[ast.stmt]:
+        """Drop handlers that only raise, and a ``try`` that is left without any purpose."""
         self.generic_visit(node)
         node.handlers = [handler for handler in node.handlers if not isinstance(handler.body[0], ast.Raise)]
         for handler in node.handlers:
@@ -523,6 +527,7 @@ class _Closed(ast.NodeTransformer):
     """
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replace the name of a free variable by a constant of that name, which `filled` replaces by the value."""
         if node.id not in _FREE_NAMES:
             return node
         constant: ast.expr = ast.Constant(f".{node.id}")

@@ -25,7 +25,8 @@ Blocks = Callable[[float], Sequence[Block]]
 class GuardedLoop:
     """Iterate over it, as often as you like, each time for one piece of work of at most *seconds*.
 
-    *policy* is the retry, *blocks* and *async_blocks* make what each attempt runs in.
+    *policy* is the retry, *blocks* and *async_blocks* make what each attempt runs in. It holds no state of a loop: each
+    iteration has its own, so several threads and tasks may iterate at once.
     """
 
     __slots__ = ("_async_blocks", "_blocks", "_policy", "_seconds")

@@ -15,7 +15,11 @@ __all__ = ["LimiterChain", "permits_of", "single_limiter"]
 
 
 class LimiterChain:
-    """A `Limiter` made of several. Its permit has those of the others, by limiter."""
+    """A `Limiter` made of several. Its permit has those of the others, by limiter.
+
+    A limiter that declines ends the round: those that have admitted the call before take back what they gave. Between
+    the two another call may find them full that would have been admitted; no lock spans several limiters.
+    """
 
     __slots__ = ("_limiters",)
 
@@ -72,4 +76,5 @@ def permits_of(limiter: Limiter, permit: Permit) -> Mapping[Limiter, Permit]:
 
 
 def _asked_last(limiter: Limiter) -> bool:
+    """Return whether *limiter* takes nothing back, such as a rate limit: a token is spent once it is given."""
     return not limiter.leaves

@@ -2,6 +2,8 @@
 
 Django keeps a connection for each thread. What a limited call writes is then not part of the caller's transaction: it
 stays after a rollback, and it does not see what the transaction has written. A warning says so once for each function.
+
+Django is never imported here. Where the program has not loaded it, no call can be in a transaction of it.
 """
 
 from __future__ import annotations

@@ -125,6 +125,7 @@ class AttemptLoop:
             del step
 
     def _attempt(self) -> Attempt:
+        """Return the next attempt, which is open until its block ends."""
         self._number += 1
         self._open = True
         return Attempt(self, self._number)

@@ -41,6 +41,9 @@ class SlowPath(ProcessBound):
 
     It owns what a wrapper needs off the happy path. A wrapper looks everything up here that it does not need for a call
     that succeeds, since each name of its closure costs every call a little.
+
+    One object serves all calls of a function, from any thread: what belongs to a single call is in the `Call` that it
+    returns.
     """
 
     __slots__ = ("drive", "function", "gate_at", "limiter", "opener", "stack", "target", "timed_at", "wrapper")

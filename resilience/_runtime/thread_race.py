@@ -146,7 +146,11 @@ class _Ended:
 
 
 class _ThreadRace:
-    """One race: it starts copies, in the caller's thread, and decides on each that has ended."""
+    """One race: it starts copies, in the caller's thread, and decides on each that has ended.
+
+    All decisions are made in that one thread, so the object needs no lock: workers only put their copies into `_Ended`.
+    A policy's functions (`begin`, `judge`, `won`) are called there too, never in a worker.
+    """
 
     def __init__(self, effect: Race, drive: Drive, call: Call) -> None:
         self._effect = effect

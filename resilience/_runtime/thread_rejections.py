@@ -52,6 +52,7 @@ def _rejected(error: TooManyAbandonedError | ThreadNotStartedError) -> Outcome:
 
 
 def _event_of(error: TooManyAbandonedError | ThreadNotStartedError) -> Event:
+    """Return the event for *error*. The module of events is imported with the first of them."""
     from resilience import events
 
     if isinstance(error, ThreadNotStartedError):

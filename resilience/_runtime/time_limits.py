@@ -85,6 +85,7 @@ class LimitScope:
         return seconds
 
     def _announce(self, due: ActiveDeadline) -> None:
+        """Show the deadline to policies, by the call, and to the user's code, by the context."""
         self._call.due = self._due
         self._announced = DeadlineScope(due)
         self._announced.begin()
@@ -136,6 +137,7 @@ def _way_of(effect: Proceed) -> _Way:
 
 
 def _run_here(drive: Drive, stack: Sequence[Policy], depth: int, _limit: float, call: Call) -> Outcome:
+    """Drive the call in this thread, under a deadline: the inner calls keep it, and nothing interrupts other code."""
     return drive(stack, depth, call, depth)
 
 

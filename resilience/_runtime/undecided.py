@@ -39,7 +39,10 @@ class _ReturnedCoroutineError(BaseException):
 
 
 class _Found:
-    """The end of the function during a call: it *returned* a result, or it *raised* an error in some attempt."""
+    """The end of the function during a call: it *returned* a result, or it *raised* an error in some attempt.
+
+    Neither is set where a call was rejected before it reached the function, and where the function gave a coroutine.
+    """
 
     __slots__ = ("raised", "returned")
 
@@ -53,6 +56,9 @@ class _Undecided:
 
     It is called as a sync function and returns a coroutine or a result; either way the outcome is that of this call.
     From then on *decided* has the wrapper for calls of that kind.
+
+    The function is called once for each attempt, never twice to find out: it may have effects before it returns a
+    coroutine. Several threads may make a first call at once: each decides for itself, and a later one overwrites.
     """
 
     __slots__ = (
@@ -156,6 +162,7 @@ class _Undecided:
 
 
 async def _awaited(outcome: Outcome) -> object:
+    """Return the result of *outcome*, or raise its error, when it is awaited."""
     return result_of(outcome)
 
 

@@ -35,6 +35,10 @@ class WriteBehind:
 
     It is its own effect: a policy has a runner call `begin`. An async runner awaits what that returns, and a task is
     started; a sync runner hands it back, and the policy has `begin_thread` called. Neither waits for the store.
+
+    Any thread or task may `put`. One writer at a time takes values until none is left: ``_writes`` says that there is
+    one. It is set under the lock together with the values, so that two calls never begin two writers. The user's store
+    is never called under the lock.
     """
 
     def __init__(
@@ -121,6 +125,7 @@ class WriteBehind:
                 del self._pending[key]
 
     def _write_all(self) -> None:
+        """Write until nothing is left, in a worker thread. An error is reported, and the next value is written."""
         self._detach()
         try:
             while (found := self._next()) is not None:
@@ -134,6 +139,7 @@ class WriteBehind:
             raise
 
     async def _write_all_async(self) -> None:
+        """Write until nothing is left, in a task."""
         try:
             while (found := self._next()) is not None:
                 await self._write_async(*found)
@@ -143,6 +149,7 @@ class WriteBehind:
             raise
 
     async def _write_async(self, key: Hashable, value: object) -> None:
+        """Write one value within the time for it. A write that takes longer is cancelled, and reported."""
         try:
             with current_clock().move_on_after(self._seconds) as limit:
                 answer = self._write(key, value)
@@ -175,6 +182,7 @@ class _Writer:
 
 
 def _in_trio(trio: Any) -> bool:
+    """Return whether a task of trio runs in this thread."""
     try:
         trio.current_task()
     except RuntimeError:
@@ -183,6 +191,7 @@ def _in_trio(trio: Any) -> bool:
 
 
 def _took_too_long(seconds: float) -> TimeoutError:
+    """Return the error that is reported for a write without an answer."""
     return TimeoutError(f"no answer within {seconds:g} s")
 
 
@@ -193,6 +202,7 @@ _all: weakref.WeakSet[WriteBehind] = weakref.WeakSet()
 
 
 def _forget_writers() -> None:
+    """Have the values written by new writers, in a forked process."""
     for each in _all:
         each.forked()
 

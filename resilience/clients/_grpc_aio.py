@@ -21,7 +21,10 @@ _NO_MESSAGE = object()
 
 
 class _AsyncExchange(GrpcExchange, AsyncExchange[Any]):
-    """A call of `grpc.aio`: *continuation* makes an attempt, as *details* and the request say."""
+    """A call of `grpc.aio`: *continuation* makes an attempt, as *details* and the request say.
+
+    An attempt that fails or is cancelled cancels its call object: the server would go on working for it otherwise.
+    """
 
     def __init__(self, continuation: Callable[..., Awaitable[Any]], details: Any, method: Method, request: Any) -> None:
         super().__init__(method, request, details.timeout, details.metadata)

@@ -54,7 +54,11 @@ class Method(NamedTuple):
 
 
 class GrpcExchange(BaseExchange[Any]):
-    """One call of a *method*. The caller's *timeout* is the deadline of the call with its retries, as in gRFC A6."""
+    """One call of a *method*. The caller's *timeout* is the deadline of the call with its retries, as in gRFC A6.
+
+    gRPC sends the deadline of each attempt to the server by itself. A *timeout* of zero or less counts as a deadline
+    that has just passed, as in gRPC.
+    """
 
     def __init__(self, method: Method, request: object, timeout: float | None, metadata: Any) -> None:
         super().__init__(ParsedOptions(deadline=None if timeout is None else max(timeout, _SOON)))

@@ -19,6 +19,9 @@ class GuardedFuture(grpc.Future):  # type: ignore[misc, unused-ignore]
 
     *call* makes the call, and *current* returns gRPC's future of the attempt that runs, or None: cancelling this future
     cancels that one, and no other attempt follows.
+
+    gRPC's own futures end in its threads, where a retry must not wait. So each future has a daemon thread, in a copy of
+    the caller's context: deadlines and options that hold where it was made hold in it.
     """
 
     def __init__(self, call: Callable[[], tuple[Any, Any]], current: Callable[[], Any]) -> None:

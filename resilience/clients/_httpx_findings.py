@@ -1,4 +1,8 @@
-"""The findings of `inspect_client` for a client of httpx: retries of its transports, time limits, connections."""
+"""The findings of `inspect_client` for a client of httpx: retries of its transports, time limits, connections.
+
+They are read from private attributes, as httpx has no public ones for them. A transport without a pool of httpcore's,
+such as one for tests, has no finding on its pool.
+"""
 
 from __future__ import annotations
 

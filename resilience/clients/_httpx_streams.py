@@ -1,6 +1,9 @@
 """The bodies of responses of httpx, of which a part has been read already, or which must be read in time.
 
 Each is made a class of the library's own by `stream_class`: a response wants a stream of that.
+
+A caller that reads a failed response gets every byte, and the error at the place where it was, as if nothing had been
+read before: `take` is invisible to it. The connection goes back to the pool when the stream ends or is closed.
 """
 
 from __future__ import annotations
@@ -50,7 +53,11 @@ class TimedStream:
 
 
 class AsyncStream:
-    """The same of an async response."""
+    """The same of an async response: *chunks* are those of `take_async`, *close* is awaited.
+
+    The chunks may be an async generator, which is closed first: one that is left to the garbage collector may be closed
+    too late.
+    """
 
     def __init__(self, chunks: AsyncIterator[bytes], close: Callable[[], Awaitable[object]]) -> None:
         self._chunks = chunks

@@ -18,6 +18,9 @@ _ATTRIBUTE: Final = "_resilience_protection"
 class Protection:
     """The changes that `protect` made to a client.
 
+    The client carries it, and copies of the client do too; it holds no reference to the client. The guard reads nothing
+    of it: to change it has no effect on the calls.
+
     Its text is for people: the policies, the worst case, and a line for each change.
 
     >>> import httpx

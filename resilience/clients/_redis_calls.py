@@ -52,6 +52,7 @@ class RedisPeer:
         return self._run(self._guard, "PIPELINE", method_of_all(commands), send, body)
 
     def _run(self, guard: Guard | AsyncGuard, command: str, method: str, send: Callable[..., Any], body: Body) -> Any:
+        """Make the call through *guard*, or past it where the block around the call says so: `request_options`."""
         options = parse_options(None)
         if not options.enabled:
             return send()
@@ -61,7 +62,12 @@ class RedisPeer:
 
 
 class CommandCall(BaseExchange[Any]):
-    """The call of a command or a pipeline, as policies and functions such as ``idempotent=`` get it."""
+    """The call of a command or a pipeline, as policies and functions such as ``idempotent=`` get it.
+
+    Its *method* is the HTTP method that is as idempotent as the command, so that rules which know HTTP alone, such as
+    `unless_post`, decide rightly. Its *host* is the address of the server. There is no status: the client raises the
+    error that the server replies with.
+    """
 
     def __init__(
         self, options: ParsedOptions, address: str, command: str, method: str, send: Callable[..., Any], body: Body
@@ -92,11 +98,14 @@ class CommandCall(BaseExchange[Any]):
         return 200  # the client raises an error that the server replies with
 
     def describe_failure(self, error: BaseException) -> None:
+        """Set the attributes that an error of this version of redis-py has, as one that is made here has them."""
         example = redis.ConnectionError()
         error.__dict__.update({name: value for name, value in vars(example).items() if name not in error.__dict__})
 
 
 class _SyncCommandCall(CommandCall, Exchange[Any]):
+    """The call of a sync client. A reply has been read when the client returns it: nothing is settled or closed."""
+
     def send(self) -> Any:
         return self._send()
 
@@ -106,6 +115,8 @@ class _SyncCommandCall(CommandCall, Exchange[Any]):
 
 
 class _AsyncCommandCall(CommandCall, AsyncExchange[Any]):
+    """The call of an async client, as `_SyncCommandCall`."""
+
     async def send(self) -> Any:
         return await self._send()
 
@@ -153,7 +164,11 @@ def put_guard(client: Any, peer: RedisPeer, protection: Protection) -> None:
 
 
 class _GuardedPipeline:
-    """A pipeline, sync or async: its batch is one call, and so is each command that it makes while it watches keys."""
+    """A pipeline, sync or async: its batch is one call, and so is each command that it makes while it watches keys.
+
+    A mixin of the pipeline's own class, see `subclass_of`. While a batch runs, redis-py makes commands at once for it,
+    such as SCRIPT EXISTS; by ``_resilience_in_batch`` they belong to the attempt, and are no calls of their own.
+    """
 
     command_stack: list[Any]
     scripts: set[Any]
@@ -163,6 +178,7 @@ class _GuardedPipeline:
     _resilience_in_batch: bool = False
 
     def execute(self, raise_on_error: bool = True) -> Any:
+        """Send the queued commands as one call: a retry sends all of them again."""
         untyped: Any = super()
         send = functools.partial(untyped.execute, raise_on_error)
         if self._resilience_peer.is_async:
@@ -173,6 +189,7 @@ class _GuardedPipeline:
         return self._resilience_peer.batch(send, commands, self._body(_Queue(self)))
 
     def immediate_execute_command(self, *command: Any, **options: Any) -> Any:
+        """Send one command now, as a call of its own unless a batch runs that needs it."""
         untyped: Any = super()
         send = functools.partial(untyped.immediate_execute_command, *command, **options)
         if self._resilience_in_batch:

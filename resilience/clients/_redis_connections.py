@@ -111,12 +111,18 @@ class _LimitedQueue:
     """A queue of free connections: a caller waits for one at most as long as its deadline is away."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Return a free connection, or None. Raises ``queue.Empty`` when the time is over, as the queue itself."""
         untyped: Any = super()
         return untyped.get(block, _within(timeout))
 
 
 class _LimitedConnection:
-    """A sync connection whose phases end within what is left of the time."""
+    """A sync connection whose phases end within what is left of the time.
+
+    A mixin of the connection's own class. Connecting, sending and reading each have the smaller of their own limit and
+    the time that is left, which is looked up at the beginning of the phase; the own limit is put back afterwards, since
+    the pool lends the connection to calls with other deadlines. Async calls need none of this: a limit cancels them.
+    """
 
     socket_connect_timeout: float | None
 

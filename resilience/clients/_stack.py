@@ -59,7 +59,17 @@ class Arranged(NamedTuple):
 
 
 def arranged(policies: Sequence[Policy], *, is_async: bool) -> Arranged:
-    """Return *policies* as the guard of a client asks them."""
+    """Return *policies* as the guard of a client asks them.
+
+    In a sync stack each time limit becomes a deadline. An outermost and an innermost deadline leave the list, and the
+    guard keeps their seconds itself, by a moment in the context. One that stands between other policies stays a policy:
+    it limits only what is below it. An async stack keeps all of its limits as policies, which cancel what they limit;
+    the guard knows the seconds of the two as well, for the time limits of the transport.
+
+    Args:
+        policies: the policies that fit the client, outermost first.
+        is_async: whether calls of the client are awaited.
+    """
     headers = [policy for policy in policies if isinstance(policy, SendDeadline)]
     others = [policy for policy in policies if not isinstance(policy, SendDeadline)]
     left = [_without_thread(policy) for policy in others]
@@ -89,7 +99,10 @@ def _without_thread(policy: Policy) -> Policy:
 
 
 class _TimedDeadline(Timeout):
-    """A deadline of async calls: a time limit that raises the error of a deadline."""
+    """A deadline of async calls: a time limit that raises the error of a deadline.
+
+    It is kept by the timer of time limits, as the module says, and shows itself as the deadline that it replaces.
+    """
 
     place = Place.DEADLINE
 
@@ -121,7 +134,16 @@ def begin_limit(moment: float, clock: Clock) -> Token[ActiveDeadline | None] | N
 
 
 class HostStacks:
-    """The *attempt* of a client, guarded by *policies*; with one stack for each host where they are keyed by it."""
+    """The *attempt* of a client, guarded by *policies*; with one stack for each host where they are keyed by it.
+
+    A keyed policy looks its state up in each call, and has no fast path. Here the lookup takes place once for a host:
+    its stack holds that host's circuit or slots themselves.
+
+    The states belong to the policies, which evict the least recently used one when there are too many. A stack must not
+    outlive the eviction of a state that it holds, or two circuits would guard one host. So the states call `forget`
+    when one of them may be evicted, and every host is looked up again. Threads share the object without a lock: a stack
+    that two of them make at once holds the same states.
+    """
 
     def __init__(self, attempt: Callable[..., Any], policies: Sequence[Policy]) -> None:
         self._attempt = attempt

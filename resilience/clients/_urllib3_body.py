@@ -32,6 +32,9 @@ class DividedBody:
 
     It has the methods of `http.client.HTTPResponse` that urllib3 calls. Where *error* is given, it is raised in place
     of the rest.
+
+    The time limit of a socket is for one read. A server that sends a byte each second never exceeds it, so the limit is
+    set anew before each read, to what is left of the time for the whole body.
     """
 
     def __init__(
@@ -119,7 +122,10 @@ class DividedBody:
 
 
 def limit_reading(response: Any, time_left: TimeLeft) -> None:
-    """Have the body of an urllib3 *response* read within *time_left*: each chunk may come in time, and all too late."""
+    """Have the body of an urllib3 *response* read within *time_left*: each chunk may come in time, and all too late.
+
+    A short body that is in the buffer of the connection needs no limit, and is left as it is.
+    """
     body: Any = safe_getattr(response, "_fp")
     if not _is_readable(body):
         return

@@ -32,7 +32,11 @@ _IN_MEMORY: Final = (str, bytes, bytearray, memoryview)
 
 
 class AiohttpAdapter(Adapter[ClientSession]):
-    """The adapter for `aiohttp.ClientSession`."""
+    """The adapter for `aiohttp.ClientSession`.
+
+    The session is changed in place. The function that replaces its method holds the session weakly: aiohttp warns of a
+    session that is collected while it is open, and a reference cycle would delay that warning.
+    """
 
     def covers(self, client: object) -> bool:
         """Return whether *client* is a session, or of a class that derives from it."""
@@ -111,7 +115,10 @@ async def _carried_out(guard: AsyncGuard, call: _Call) -> Any:
 
 
 class _Call(AsyncExchange[ClientResponse]):
-    """A call of ``session._request``."""
+    """A call of ``session._request``.
+
+    The payload of the request belongs to the call and not to an attempt, so the call closes it, once, at its end.
+    """
 
     def __init__(
         self, session: ClientSession, method: str, url: Any, keywords: dict[str, Any], options: ParsedOptions

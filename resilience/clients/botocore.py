@@ -37,7 +37,10 @@ _LONG: Final = 30.0  # seconds without a byte
 
 
 class BotocoreAdapter(Adapter[Any]):
-    """The adapter for the clients of botocore, and for the resources of boto3."""
+    """The adapter for the clients of botocore, and for the resources of boto3.
+
+    The client is changed in place; the guard of a resource is put into its client, through which its calls go.
+    """
 
     def covers(self, client: object) -> bool:
         """Return whether *client* is a client of botocore, or a resource of boto3, which has one."""
@@ -147,7 +150,11 @@ def _limit_requests(session: Any) -> None:
 
 
 class _Pools:
-    """The pools of connections of a *manager*, of which each request is limited by *limits* and by the time left."""
+    """The pools of connections of a *manager*, of which each request is limited by *limits* and by the time left.
+
+    botocore sets its time limits when it makes a pool, and none for a request. This stands in the place of the manager
+    in the HTTP session of botocore, and passes each request a ``timeout=`` where something limits it.
+    """
 
     def __init__(self, manager: Any, limits: Any) -> None:
         self._manager = manager
@@ -192,7 +199,11 @@ def _cut(limits: Any, left: float) -> Any:
 
 
 class _Operation(Exchange[Any]):
-    """A call of an operation: an attempt returns its parsed response, or raises the client's error."""
+    """A call of an operation: an attempt returns its parsed response, or raises the client's error.
+
+    Some operations have a parameter by which AWS knows a request that comes twice, a client token. botocore would make
+    a new one for each attempt; here all attempts of a call have the same, so that a repetition has no second effect.
+    """
 
     def __init__(self, client: Any, call: Callable[..., Any], name: str, params: dict[str, Any]) -> None:
         super().__init__(ParsedOptions())

@@ -76,7 +76,8 @@ def request_options(
     """Give the calls of protected clients in a block options of their own.
 
     For clients that have no channel of their own for them, and for calls that a library makes. The block may be within
-    an async function; tasks and threads that copy its context inherit the options.
+    an async function; tasks and threads that copy its context inherit the options. A nested block replaces all options
+    of the enclosing one: what it does not give is the default. The options that a call carries come before the block's.
 
     Args:
         deadline: seconds for each call with its redirects and retries.

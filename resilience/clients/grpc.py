@@ -33,7 +33,11 @@ _LIKE: Final = {"NO_SIDE_EFFECTS": "GET", "IDEMPOTENT": "PUT"}
 
 
 class GrpcAdapter(Adapter[Any]):
-    """The adapter for channels."""
+    """The adapter for channels.
+
+    The channel is changed in place. Stubs take their methods from it when they are made, so only those that are made
+    afterwards are guarded in a sync channel: protect the channel first.
+    """
 
     def covers(self, client: object) -> bool:
         """Return whether *client* is a channel, sync or of `grpc.aio`; an intercepted one is one too."""
@@ -49,7 +53,7 @@ class GrpcAdapter(Adapter[Any]):
         return _SYNC_ERRORS
 
     def target(self, client: Any) -> str:
-        """Return the channel's target, such as ``grpc.catalogue:443``."""
+        """Return the name of the class as users write it: the genuine one is private, `grpc._channel.Channel`."""
         if self.is_async(client):
             return "grpc.aio.Channel"
         return "grpc.Channel"

@@ -44,10 +44,20 @@ _REPORT: Final = "resilience"
 
 
 class Guard:
-    """Takes the exchanges of one sync client through *policies*; *target* is the name of what is called."""
+    """Takes the exchanges of one sync client through *policies*; *target* is the name of what is called.
+
+    A guard is made once for each client. All that belongs to a single call is in its `Exchange`, so threads may share a
+    guard as they share the client. It reads no response itself: the exchange knows how, and the guard decides when.
+    """
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
-        """Arrange the policies, and guard the attempt by them: its only argument is the exchange."""
+        """Arrange the policies, and guard the attempt by them: its only argument is the exchange.
+
+        Args:
+            target: the name of what is called, in errors, events and metrics.
+            policies: outermost first, each of which fits the client: `protect` has left the others out.
+            errors: the classes of the client's exception tree that errors of policies become.
+        """
 
         def attempt(exchange: Exchange[Any]) -> object:
             if exchange.failed:
@@ -85,7 +95,11 @@ class Guard:
         self._stacks = HostStacks(_named(attempt, target), stack.policies)
 
     def call(self, exchange: Exchange[Any]) -> Any:
-        """Make the call: return the response for the caller, or raise the client's error, or one within its tree."""
+        """Make the call: return the response for the caller, or raise the client's error, or one within its tree.
+
+        Only the errors of policies are translated. An exception that the client has raised passes through with its
+        traceback, even where it is a `ResilienceError`, as of a protected client below this one.
+        """
         answer: object = None
         failed: Exception | None = None
         in_force = None
@@ -118,7 +132,11 @@ class Guard:
 
 
 class AsyncGuard:
-    """Takes the exchanges of one async client through *policies*; *target* is the name of what is called."""
+    """Takes the exchanges of one async client through *policies*; *target* is the name of what is called.
+
+    It differs from `Guard` in its limits, which stay policies of the stack, and in that it closes responses within a
+    shield: a cancelled call must not lose connections.
+    """
 
     def __init__(self, target: str, policies: Sequence[Policy], errors: ErrorTree) -> None:
         """Arrange the policies, as `Guard` does."""
@@ -244,7 +262,11 @@ def _rewind(exchange: BaseExchange[Any]) -> None:
 
 
 def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
-    """Keep the *error* of an attempt, and forbid to repeat the call where nothing that can be sent is left of it."""
+    """Keep the *error* of an attempt, and forbid to repeat the call where nothing that can be sent is left of it.
+
+    The caller's ``idempotent=False`` forbids it as well, unless the error proves that no connection was made: then the
+    server cannot have seen the request.
+    """
     exchange.failure = error
     if not exchange.known_body.may_repeat():
         forbid_repeat(error, StopReason.BODY)
@@ -253,7 +275,11 @@ def _mark(exchange: BaseExchange[Any], error: Exception) -> None:
 
 
 def _claim(exchange: BaseExchange[Any], answer: object) -> object:
-    """Return the *answer* as the caller's: from now on the caller closes it. A failed one carries its report."""
+    """Return the *answer* as the caller's: from now on the caller closes it. A failed one carries its report.
+
+    A fallback may answer with a value of its own, and a hedge leaves the responses of its other attempts: all that is
+    not the answer stays with the exchange, whose guard closes it.
+    """
     received = exchange.unclaimed
     if len(received) == 1 and received[0] is answer:  # as nearly always
         received.clear()

@@ -30,7 +30,11 @@ _LEAST: Final = 0.001  # seconds: zero means "no limit" to some, and "do not blo
 
 
 class HttpxAdapter(Adapter[Any]):
-    """The adapter for the clients of *library*, a module with the classes of httpx."""
+    """The adapter for the clients of *library*, a module with the classes of httpx.
+
+    The client is changed in place, in its own attributes: a program that holds the client already, such as a generated
+    API client that was given it, is guarded from then on. The class stays as it is.
+    """
 
     def __init__(self, library: str) -> None:
         """Make the classes of streams that responses of *library* accept: it asks for its own base classes."""
@@ -120,7 +124,11 @@ class _Genuine:
 
 
 class _Call(BaseExchange[Any]):
-    """A call of ``client.send``."""
+    """A call of ``client.send``.
+
+    The body of a response is left unread by the client, which is asked for a stream in each attempt: the status decides
+    first. The body of a success is read as part of the attempt, unless the caller has asked for a stream.
+    """
 
     _limits: _Limits | None = None
 
@@ -216,7 +224,8 @@ def _copied(request: Any) -> Any:
 class _Limits(dict[str, float | None]):
     """The time limits of a request, each cut to what is left until it is *due* when the transport asks for it.
 
-    It asks again after each redirect, for each phase.
+    It asks again after each redirect, for each phase. Plain numbers would be those of the first request: three
+    redirects could take three times as long as the deadline allows.
     """
 
     __slots__ = ("due", "now")

@@ -2,6 +2,9 @@
 
 The guard stands in ``client.request``, through which all calls of all resources go: an attempt is one request with the
 client's own retries switched off. Clients of this make need no adapter of their own; they are known by their structure.
+
+The behaviour of the client's own retries is kept where a program relies on it: POSTs are repeated with one idempotency
+key for all attempts, ``x-should-retry`` decides where the server sends it, and ``x-stainless-retry-count`` counts.
 """
 
 from __future__ import annotations
@@ -43,7 +46,11 @@ _SAYS: Final = "x-should-retry"
 
 
 class StainlessAdapter(Adapter[Any]):
-    """The adapter for clients that Stainless has generated."""
+    """The adapter for clients that Stainless has generated.
+
+    It protects a copy, made by ``client.copy(max_retries=0)``: the copy shares the connections of the client, and the
+    client itself stays as it is.
+    """
 
     def covers(self, client: object) -> bool:
         """Return whether *client* has the methods of this make, and its package the errors that all of them have."""
@@ -147,6 +154,7 @@ def _unwrapped(guard: Guard | AsyncGuard, exchange: Any) -> Any:
 
 
 async def _unwrapped_async(guard: AsyncGuard, exchange: Any) -> Any:
+    """Make the call, as `_unwrapped` does."""
     try:
         return await guard.call(exchange)
     except _RetryAskedForError as asked:
@@ -163,7 +171,11 @@ class _RetryAskedForError(ResilienceError, category=ErrorCategory.UNAVAILABLE):
 
 
 class _StainlessCall(BaseExchange[Any]):
-    """A call of ``client.request``: an attempt returns what the client makes of the response, or raises its error."""
+    """A call of ``client.request``: an attempt returns what the client makes of the response, or raises its error.
+
+    The idempotency key is made here, once. An attempt is a ``client.request`` of its own, which would make a key of its
+    own: the server would take two attempts of one call for two calls.
+    """
 
     def __init__(self, client: Any, send: Any, cast_to: Any, options: Any, keywords: dict[str, Any]) -> None:
         super().__init__(ParsedOptions())

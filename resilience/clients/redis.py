@@ -31,26 +31,38 @@ _LONG: Final = 30.0  # seconds without a byte
 
 
 class RedisAdapter(Adapter[Any]):
-    """The adapter for ``redis.Redis`` and ``redis.asyncio.Redis``."""
+    """The adapter for ``redis.Redis`` and ``redis.asyncio.Redis``.
+
+    It protects a copy with a pool of its own, since redis-py retries in its connections: to switch that off in the
+    client's own pool would change every other client that shares the pool. The original client stays usable.
+    """
 
     def covers(self, client: object) -> bool:
+        """Return whether *client* is a client, and no pipeline, which derives from the client's class."""
         return isinstance(client, redis.Redis | redis.asyncio.Redis) and not hasattr(client, "command_stack")
 
     def is_async(self, client: Any) -> bool:
         return isinstance(client, redis.asyncio.Redis)
 
     def errors(self, client: Any) -> ErrorTree:
+        """Return the classes that programs catch: both are a `redis.RedisError`."""
         return ErrorTree(redis.ConnectionError, redis.TimeoutError)
 
     def target(self, client: Any) -> str:
+        """Return the name by which users import the class: it is defined in a module below that."""
         if self.is_async(client):
             return "redis.asyncio.Redis"
         return "redis.Redis"
 
     def dependency(self, client: Any) -> str:
+        """Return the address of the server."""
         return _address_of(client.connection_pool)
 
     def install(self, client: Any, guard: Guard | AsyncGuard, protection: Protection) -> Any:
+        """Return a copy of *client* with a pool of its own, whose connections do not retry, and the guard around it.
+
+        A client that was made with ``single_connection_client=True`` takes its connections from that pool as well.
+        """
         pool = client.connection_pool
         if retries := _retries_of(pool):
             number = str(retries)
@@ -70,10 +82,12 @@ class RedisAdapter(Adapter[Any]):
         return guarded
 
     def inspect(self, client: Any) -> list[Finding]:
+        """Return the retries of the connections, a missing or long time limit, and the size of the pool."""
         return [*_retries_found(client), *_limits_found(client.connection_pool), _pool_found(client.connection_pool)]
 
 
 def _retries_found(client: Any) -> Iterator[Finding]:
+    """Yield the retries of the client's connections. They repeat any command: an INCR may count twice."""
     retries = _retries_of(client.connection_pool)
     if retries < 0:
         yield Finding("retries", "the client retries by itself, without end", problem=True)
@@ -83,6 +97,7 @@ def _retries_found(client: Any) -> Iterator[Finding]:
 
 
 def _limits_found(pool: Any) -> Iterator[Finding]:
+    """Yield a ``socket_timeout`` that is missing, or long: it is for each read of a reply."""
     limit: float | None = _connection_of(pool).socket_timeout
     if limit is None:
         yield Finding("time_limit", "socket_timeout=None: no limit", problem=True)
@@ -91,6 +106,7 @@ def _limits_found(pool: Any) -> Iterator[Finding]:
 
 
 def _pool_found(pool: Any) -> Finding:
+    """Return the size of the pool. A blocking pool has a ``timeout``, any other raises when it is exhausted."""
     if hasattr(pool, "timeout"):
         return Finding("pool", f"{pool.max_connections} connections; a further call waits until one is free")
     return Finding("pool", f"{pool.max_connections} connections; a further call fails")

@@ -133,7 +133,11 @@ class _Sender:
 
 
 class _Call(Exchange[requests.Response]):
-    """A call of ``session.send``."""
+    """A call of ``session.send``.
+
+    requests has no limit for a whole request: its ``timeout=`` is for connecting and for each read. Where the time of
+    an attempt is limited, it gets urllib3's own limits, with a total, and the body is read against the same moment.
+    """
 
     def __init__(
         self, session: requests.Session, request: Any, keywords: dict[str, Any], options: ParsedOptions

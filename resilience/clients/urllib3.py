@@ -47,7 +47,11 @@ _running: ContextVar[_Call | None] = ContextVar("resilience.clients.urllib3", de
 
 
 class Urllib3Adapter(Adapter[Pool]):
-    """The adapter for `urllib3.PoolManager` and `urllib3.HTTPConnectionPool`, and classes that derive from them."""
+    """The adapter for `urllib3.PoolManager` and `urllib3.HTTPConnectionPool`, and classes that derive from them.
+
+    The client is changed in place. Pools that a protected manager makes are not protected themselves: the manager's
+    guard has decided before it asks one of them.
+    """
 
     def covers(self, client: object) -> bool:
         """Return whether *client* is a manager of pools, of which a proxy manager is one, or the pool of a host."""
@@ -94,7 +98,11 @@ class Urllib3Adapter(Adapter[Pool]):
 
 
 class _Opener:
-    """The attribute ``urlopen`` of one protected manager or pool."""
+    """The attribute ``urlopen`` of one protected manager or pool.
+
+    urllib3 calls ``self.urlopen`` to follow a redirect, and so gets here again within an attempt. The call that runs is
+    known by a context variable, for each thread and task; a call of another client in between is a call of its own.
+    """
 
     def __init__(self, client: Pool, guard: Guard, retries: Any) -> None:
         self._client = client
@@ -128,7 +136,11 @@ class _Opener:
 
 
 class _Call(Exchange[BaseHTTPResponse]):
-    """A call of ``urlopen``."""
+    """A call of ``urlopen``.
+
+    An attempt asks urllib3 for the response with its body unread, and reads the body of a success itself: within what
+    is left of the time, and as part of the attempt.
+    """
 
     def __init__(self, client: Pool, method: str, url: str, keywords: dict[str, Any], options: ParsedOptions) -> None:
         super().__init__(options)

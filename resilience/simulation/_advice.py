@@ -89,6 +89,7 @@ def _in_flight(server: Server, callers: Callers) -> int:
 
 
 def _pool(server: Server, callers: Callers) -> Advice:
+    """Return the advice on the client library's connections: as many as calls of a client are in flight at the peak."""
     needed = _in_flight(server, callers)
     each = callers.calls / callers.clients
     return Advice(
@@ -101,6 +102,10 @@ def _pool(server: Server, callers: Callers) -> Advice:
 
 
 def _time_limit(server: Server, callers: Callers) -> Advice:
+    """Return the advice on the time limit: the p99.9 of the latency at least, so that it cuts off one call of 1000.
+
+    It must exist at all: without one a server that hangs holds every caller.
+    """
     now = "none" if callers.time_limit == math.inf else f"{callers.time_limit:g} s"
     least = _quantile(server, _PATIENT)
     lost = 1 - server.served_within(callers.time_limit)
@@ -123,6 +128,10 @@ def _time_limit(server: Server, callers: Callers) -> Advice:
 
 
 def _attempts(server: Server, callers: Callers) -> Advice:
+    """Return the advice on attempts: when all of them fail, calls times attempts must not exceed the capacity.
+
+    More of them are fine with a budget, which limits the retries of all calls together.
+    """
     most = max(1, math.floor(server.capacity / callers.calls * (1 - 1e-9)))
     now = f"{callers.attempts:g}"
     load = callers.calls * callers.tries
@@ -141,6 +150,10 @@ def _attempts(server: Server, callers: Callers) -> Advice:
 
 
 def _budget(server: Server, callers: Callers) -> Advice:
+    """Return the advice on the retry budget: the reserves of all clients must fit beside the calls.
+
+    A reserve pays for retries even when nothing succeeds, and in an outage it does so at all clients at once.
+    """
     if callers.attempts <= 1:
         return Advice("budget", "none", "keep it", "There are no retries to pay for.")
     now = "none"
@@ -161,6 +174,7 @@ def _budget(server: Server, callers: Callers) -> Advice:
 
 
 def _limit(server: Server, callers: Callers) -> Advice:
+    """Return the advice on the concurrency limit: between what good times need and what a hanging server can bear."""
     now = "none" if callers.limit == math.inf else f"{callers.limit:g} calls of a client"
     least = _in_flight(server, callers)
     if callers.time_limit == math.inf:
@@ -179,6 +193,7 @@ def _limit(server: Server, callers: Callers) -> Advice:
 
 
 def _load(server: Server, callers: Callers, left_out: Sequence[str]) -> Advice:
+    """Return the advice on the load: no more than 80 % of the capacity, and no more than `largest_load`."""
     most = largest_load(server, callers)
     now = f"{callers.calls:g} calls a second"
     beside = ""
@@ -225,6 +240,7 @@ _HALVINGS = 12
 
 
 def _is_safe(server: Server, callers: Callers) -> bool:
+    """Return whether a state of health sustains itself, and no state of failure does."""
     good, _, bad = settle(server, callers)
     return good is not None and bad is None
 
@@ -239,8 +255,10 @@ def _quantile(server: Server, share: float) -> float:
 
 
 def _bisections() -> Iterator[int]:
+    """Yield once for each halving: forty of them are more exact than the numbers that go in."""
     yield from range(40)
 
 
 def _rounded(seconds: float) -> str:
+    """Return *seconds* with two digits: advice that is more exact would pretend to know more than the model does."""
     return f"{float(f'{seconds:.2g}'):g}"

@@ -35,7 +35,10 @@ _MAX_VALUES = 50
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Axis:
-    """An option, by *name*, and the *values* that it takes in a sweep, in order."""
+    """An option, by *name*, and the *values* that it takes in a sweep, in order.
+
+    The name is that of an option of the function's stack (`OPTIONS` of `_variants`), or of a number of the scenario.
+    """
 
     name: str
     values: Sequence[float]
@@ -65,6 +68,7 @@ def parse_axes(text: str) -> tuple[Axis, ...]:
 
 
 def _axis(part: str) -> Axis:
+    """Return the axis of one part of the text. Raises ValueError, which repeats the part and shows a right one."""
     name, equals, values = part.partition("=")
     known = (*OPTIONS, *SCENARIO_OPTIONS)
     if name not in known:
@@ -85,6 +89,11 @@ def _axis(part: str) -> Axis:
 
 
 def _range(name: str, text: str) -> Sequence[float]:
+    """Return the values of a range such as ``1..5`` or ``.2..2:5``.
+
+    Options that count get whole numbers, each once; other values are rounded to three digits, as people read them.
+    Raises ValueError for anything else, whose text `_axis` replaces by one for the user.
+    """
     limits, _, count = text.partition(":")
     low, high = (float(limit) for limit in limits.split(".."))
     if high < low:

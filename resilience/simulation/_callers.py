@@ -69,7 +69,11 @@ def _changes(callers: Callers, policy: Policy) -> Mapping[str, Any]:
 
 
 def _with_retry(callers: Callers, retry: Retry | None) -> Callers:
-    """Return *callers* with the attempts, waits and budget of *retry*, as far as it retries time-outs."""
+    """Return *callers* with the attempts, waits and budget of *retry*, as far as it retries time-outs.
+
+    The rule for time-outs counts, since an overloaded server fails by them. Waits are those without luck: the jitter
+    draws the middle of its range.
+    """
     if callers.time_limit == math.inf:
         callers = dataclasses.replace(callers, time_limit=callers.deadline)
     if retry is None:

@@ -54,7 +54,15 @@ _OBSERVERS = ("on_retry", "on_success")
 
 
 class Copies:
-    """The fresh copies of one client: of the same original the same copy."""
+    """The fresh copies of one client: of the same original the same copy.
+
+    This identity matters: two retries that share a budget must share it in each client as well, or a client would have
+    twice as many tokens as in production.
+
+    >>> budget, copies = RetryBudget("catalogue"), Copies()
+    >>> copies.of(budget) is copies.of(budget), copies.of(budget) is budget
+    (True, False)
+    """
 
     def __init__(self) -> None:
         #: The copies by the ids of their originals, which are kept, so that no id is used twice.
@@ -105,16 +113,19 @@ def _attributes_of(policy: object) -> Sequence[tuple[str, object]]:
 
 @_renew.register
 def _plain_slots(original: Slots, _copies: Copies) -> Slots:
+    """Return free slots, as many as *original* has."""
     return Slots(original.limit, max_queue=original.max_queue, order=original.order)
 
 
 @_renew.register
 def _budget(original: RetryBudget, _copies: Copies) -> RetryBudget:
+    """Return a full budget of the same size."""
     return RetryBudget(original.name, tokens=original.tokens, reserve=original.reserve)
 
 
 @_renew.register
 def _circuit(original: CircuitBreakerPolicy, _copies: Copies) -> CircuitBreakerPolicy:
+    """Return a closed circuit of the same name and options."""
     return _new_circuit(original)
 
 
@@ -127,12 +138,15 @@ def _new_circuit(original: CircuitBreakerPolicy) -> CircuitBreakerPolicy:
 
 
 class _HasCircuit:
+    """The owner of a circuit, as `PerKeyPolicy` needs one for each key: in a program that is a `CircuitBreaker`."""
+
     def __init__(self, circuit: CircuitBreakerPolicy) -> None:
         self.circuit = circuit
 
 
 @_renew.register
 def _circuit_per_key(original: PerKeyPolicy, _copies: Copies) -> PerKeyPolicy:
+    """Return a policy that makes a circuit for each key, and has none yet."""
     template = _new_circuit(original._template)
 
     def make() -> _HasCircuit:
@@ -150,6 +164,10 @@ def _circuit_per_object(original: PerInstancePolicy, _copies: Copies) -> Policy:
 
 @_renew.register
 def _retry(original: RetryConfig, copies: Copies) -> RetryConfig:
+    """Return the retry with the client's copy of its budget, and without the hooks that only observe.
+
+    Whether it needs the slow path depends on its hooks, and is decided anew.
+    """
     retry = copy.copy(original)
     if original.budget is not None:
         retry.budget = retry.success_counter = copies.of(original.budget)
@@ -162,6 +180,7 @@ def _retry(original: RetryConfig, copies: Copies) -> RetryConfig:
 
 @_renew.register
 def _slots(original: SlotPolicy, _copies: Copies) -> SlotPolicy[Any]:  # type: ignore[type-arg]
+    """Return the bulkhead, or another policy of slots, with all of them free, for each key as well."""
     policy = copy.copy(cast("SlotPolicy[Any]", original))  # type: ignore[redundant-cast]
     policy._compartment = policy._new_compartment()
     before = policy._keyed
@@ -173,6 +192,7 @@ def _slots(original: SlotPolicy, _copies: Copies) -> SlotPolicy[Any]:  # type: i
 
 @_renew.register
 def _throttle(original: Throttle, _copies: Copies) -> Throttle:
+    """Return the throttle without the traffic that the original has seen: it rejects nothing at first."""
     policy = copy.copy(original)
     policy._lock = threading.RLock()
     policy._traffic = policy._new_traffic()
@@ -182,6 +202,7 @@ def _throttle(original: Throttle, _copies: Copies) -> Throttle:
 
 @_renew.register
 def _rate_limit(original: RateLimit, _copies: Copies) -> RateLimit:
+    """Return the rate limit with a full bucket, for each key as well."""
     policy = copy.copy(original)
     policy.rejected = 0
     interval = original._bucket.interval
@@ -194,6 +215,7 @@ def _rate_limit(original: RateLimit, _copies: Copies) -> RateLimit:
 
 @_renew.register
 def _rate_limits(original: CombinedRateLimit, copies: Copies) -> CombinedRateLimit:
+    """Return the combination of fresh copies of its limits."""
     policy = copy.copy(original)
     policy.limits = tuple(copies.of(limit) for limit in original.limits)
     return policy
@@ -201,6 +223,7 @@ def _rate_limits(original: CombinedRateLimit, copies: Copies) -> CombinedRateLim
 
 @_renew.register
 def _outside_limit(original: LimitsRateLimit, _copies: Copies) -> LimitsRateLimit:
+    """Refuse a limit whose state is in a storage: it would be counted there, in real time. Raises TypeError."""
     raise TypeError(
         f"cannot simulate {original}: it counts in a storage of the library limits; put rate_limit(...) in its place"
     )
@@ -208,6 +231,7 @@ def _outside_limit(original: LimitsRateLimit, _copies: Copies) -> LimitsRateLimi
 
 @_renew.register
 def _hedge(original: Hedge, copies: Copies) -> Hedge:
+    """Return the hedge without the latencies that it has learnt; its copies go to the simulated server too."""
     policy = copy.copy(original)
     policy.extra_calls = ExtraCalls(original.extra_calls.share)
     if original.retry_budget is not None:
@@ -220,6 +244,10 @@ def _hedge(original: Hedge, copies: Copies) -> Hedge:
 
 @_renew.register
 def _fallback(original: Fallback, _copies: Copies) -> Fallback[Any]:  # type: ignore[type-arg]
+    """Return the fallback with a substitute in place of each source, and an empty cache of stale answers.
+
+    The user's sources would call real services. The substitute is a marker, which the engine tells from an answer.
+    """
     policy = copy.copy(cast("Fallback[Any]", original))  # type: ignore[redundant-cast]
     if original.stale is not None:
         policy.stale = Stale({}, original.stale._key, original.stale.max_age)
@@ -234,4 +262,5 @@ def _fallback(original: Fallback, _copies: Copies) -> Fallback[Any]:  # type: ig
 
 
 def _substitute(*_arguments: object, **_keywords: object) -> object:
+    """Answer in place of a function of a fallback chain."""
     return SUBSTITUTE

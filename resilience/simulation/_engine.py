@@ -133,7 +133,14 @@ def find_guarded(function: Callable[..., object]) -> Guarded | None:
 
 
 class _Run:
-    """One run of a simulation."""
+    """One run of a simulation.
+
+    It owns the loop, the server, the clients' stacks and the counts of each second, and is used once. All of it runs in
+    one thread. Calls are tasks of the loop, whose agenda holds the arrivals.
+
+    Where the scenario simulates several clients as one, a simulated call counts as a *batch* of calls in every number:
+    rates of the model are divided by it, and counts multiplied.
+    """
 
     def __init__(
         self,
@@ -162,6 +169,10 @@ class _Run:
         self.chances = {name: random.Random(f"{scenario.seed} {name}") for name in ("calls", "server", "policies")}
 
     def run(self) -> Simulation:
+        """Run the scenario to its end, and return the result.
+
+        Raises RuntimeError where a call has failed by a mistake of the simulated code: its numbers would mean nothing.
+        """
         self.loop = VirtualLoop()
         self.server = Server(self.scenario, self.loop, self.chances["server"])
         with _rare_collection(), Switched(MUTED, everywhere=False):
@@ -174,6 +185,10 @@ class _Run:
         return self._result()
 
     async def _main(self) -> None:
+        """Put what is known from the beginning into the agenda, and wait for the end of the scenario.
+
+        Calls in flight are cancelled then, and count as arrivals alone: the result judges no call of the last seconds.
+        """
         done: asyncio.Future[None] = self.loop.create_future()
         self.server.schedule()
         self._schedule_arrivals()
@@ -189,6 +204,7 @@ class _Run:
             await asyncio.wait(calls)
 
     def _end_second(self, second: int) -> None:
+        """Note the queue at the end of a *second*, and report the progress."""
         self.series.queue[second] = self.server.queue_length * self.batch
         if self.progress is not None:
             self.progress((second + 1) / len(self.series))
@@ -196,6 +212,12 @@ class _Run:
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def _schedule_arrivals(self) -> None:
+        """Put the first calls into the agenda, by the scenario's kind of arrivals.
+
+        In an open model calls come however slow the answers are, as those of a web site do. In the closed model each
+        user waits for an answer, thinks, and calls again. By Little's law it takes rate times (think time + latency)
+        users to make calls at the rate that is wanted.
+        """
         scenario = self.scenario
         self.rate = scenario.rps / self.batch
         self.surges = [event for event in scenario.events if isinstance(event, Surge)]
@@ -209,11 +231,13 @@ class _Run:
             self._schedule_next()
 
     def _think(self) -> float:
+        """Return the seconds until a user calls again: exponentially distributed, or 0 without any time to think."""
         if not self.scenario.think:
             return 0.0
         return self.chances["calls"].expovariate(1 / self.scenario.think)
 
     def _factor(self, moment: float) -> float:
+        """Return the factor of all surges that are in force at that *moment*."""
         factor = 1.0
         for surge in self.surges:
             if surge.at <= moment < surge.ends:
@@ -233,7 +257,11 @@ class _Run:
             self.loop.at(second + 1.0, self._schedule_second, second + 1)
 
     def _schedule_next(self) -> None:
-        """Put the next call of a Poisson process into the agenda; while the rate is higher, by thinning."""
+        """Put the next call of a Poisson process into the agenda; while the rate is higher, by thinning.
+
+        Thinning (Lewis and Shedler, 1979): candidates come at a rate that is never exceeded, and each is kept with a
+        probability, which is the rate at its moment divided by that rate.
+        """
         chance, now = self.chances["calls"], self.loop.time()
         most = max((math.prod(each.times for each in self.surges if each.times > 1), 1.0))
         moment = now
@@ -246,23 +274,32 @@ class _Run:
         self.loop.at(moment, self._call_and_schedule)
 
     def _call_and_schedule(self, _: object) -> None:
+        """Make a call by a client at random, and schedule the next one."""
         self._call(self.chances["calls"].randrange(self.clients))
         self._schedule_next()
 
     def _call(self, client: int) -> None:
+        """Begin a call of *client* in a task of its own."""
         self._start(self._make_call(client))
 
     def _call_of_user(self, user: int) -> None:
+        """Begin the next call of a *user* of the closed model."""
         self._start(self._use(user))
 
     def _start(self, call: Coroutine[Any, Any, None]) -> None:
         self.loop.create_task(call)  # the loop's agenda, or the server's queue, leads to it
 
     async def _use(self, user: int) -> None:
+        """Make the call of a *user*, and schedule the next one when it has ended."""
         await self._make_call(user % self.clients)
         self.loop.at(self.loop.time() + self._think(), self._call_of_user, user)
 
     async def _make_call(self, client: int) -> None:
+        """Make one call through the stack of *client*, and count its end in the second in which it began.
+
+        The stack of a client is made with its first call, in virtual time. A call ends in one of five ways: answered in
+        time or late, substituted, rejected by a policy, or failed.
+        """
         series, began = self.series, self.loop.time()
         second = int(began)
         series.arrivals[second] += self.batch
@@ -310,6 +347,7 @@ class _Run:
         return await self.server.request()
 
     def _result(self) -> Simulation:
+        """Return the result: counts in calls and requests, and the quantiles of the calls that were answered."""
         durations = sorted(self.durations)
         quantiles: dict[float, float] = {}
         mean: float | None = None

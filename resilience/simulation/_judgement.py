@@ -1,8 +1,8 @@
 """The judgement of one combination of options: two simulations, of the trouble at hand and of a harder one.
 
 One simulation cannot tell whether a function that has come back was safe or lucky. A second one makes trouble that is
-certainly hard enough: the server stands still until all that has arrived meanwhile will be answered too late. Does the
-failure outlast that, the function is vulnerable.
+certainly hard enough: the server stands still until all that has arrived meanwhile will be answered too late. If the
+failure outlasts that, the function is vulnerable.
 """
 
 from __future__ import annotations
@@ -36,14 +36,21 @@ _MAX_CALLS = 6_000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judgement:
-    """The *verdict* on a function, and the simulation of the trouble at hand that it comes from."""
+    """The *verdict* on a function, and the simulation of the trouble at hand that it comes from.
+
+    The verdict of *result* itself may differ: it has not seen the stress.
+    """
 
     verdict: Verdict
     result: Simulation
 
 
 def judge(function: Callable[..., object], scenario: Scenario) -> Judgement:
-    """Return the verdict on *function* in *scenario*, from simulations alone."""
+    """Return the verdict on *function* in *scenario*, from simulations alone.
+
+    The first simulation decides on "overloaded" and "metastable". The verdict of `Simulation` knows "vulnerable" by the
+    time until calls came back; here a second simulation, under stress, decides between that and "safe".
+    """
     result = simulate(function, scenario)
     if result.verdict == "overloaded":
         return Judgement("overloaded", result)
@@ -111,7 +118,12 @@ def permanent(scenario: Scenario) -> Sequence[Disturbance]:
 
 
 def _stress(scenario: Scenario, callers: Callers) -> Scenario:
-    """Return a scenario in which the server stands still until its queue is longer than any caller waits."""
+    """Return a scenario in which the server stands still until its queue is longer than any caller waits.
+
+    A queue of *n* requests takes *n* / capacity seconds, and grows by the calls of each second. So the server stands
+    still for twice the time limit times capacity / calls, and for as long as a call takes with all of its attempts, up
+    to two minutes. The scenario then goes on for long enough to see whether calls come back.
+    """
     limit = callers.time_limit
     if limit == math.inf:
         limit = 0.0

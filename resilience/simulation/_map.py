@@ -62,6 +62,7 @@ def shown_options(options: Mapping[str, float]) -> str:
 
 
 def _shown(name: str, value: float) -> str:
+    """Return one option with its unit."""
     if name == "budget" and not value:
         return "no budget"
     unit = " s" * (name in _SECONDS)
@@ -74,6 +75,9 @@ class PlanMap:
 
     *scenario* are the numbers that all cells share, as pairs of a name and a text, *trouble* is what happens to the
     server, in words, and *now* are the options of the axes as the function has them.
+
+    Cells are in the order of `combinations`: with two axes a row of the map is a slice of them. A map that does not
+    hold the function as it is now has no `current` cell, and its conclusion speaks of all cells.
     """
 
     target: str
@@ -128,6 +132,7 @@ class PlanMap:
         return f"{text}; the nearest safe combination is {shown_options(better.options)}."
 
     def _conclusion_of_all(self) -> str:
+        """Return the conclusion of a map that has no cell for the function as it is now."""
         safe, lost = self.having("safe"), self.having("metastable")
         total = len(self.cells)
         if len(safe) == total:

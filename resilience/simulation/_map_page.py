@@ -21,7 +21,10 @@ _HEAD_WIDTH, _CELL_WIDTH = 64, 62
 
 
 def map_page(plan: PlanMap) -> str:
-    """Return the HTML document that shows *plan*. The same map, the same text."""
+    """Return the HTML document that shows *plan*. The same map, the same text.
+
+    Every text of the map is escaped: names of functions and texts of scenarios come from the user's code.
+    """
     frame = importlib.resources.files("resilience.simulation").joinpath("map.html").read_text(encoding="utf-8")
     selected = plan.current or plan.cells[0]
     columns = plan.axes[0].values
@@ -43,6 +46,7 @@ def map_page(plan: PlanMap) -> str:
 
 
 def _map(plan: PlanMap) -> str:
+    """Return the table of the map, with a template for each cell that the page shows when the cell is selected."""
     x = plan.axes[0]
     columns = '<col class="head">' + "<col>" * len(x.values)
     top = f'<tr><td></td><th class="axis" scope="colgroup" colspan="{len(x.values)}">{html.escape(x.label)}</th></tr>'
@@ -64,10 +68,16 @@ def _rows(plan: PlanMap) -> Sequence[tuple[str, Sequence[Cell]]]:
 
 
 def _row(cells: Sequence[Cell], plan: PlanMap) -> str:
+    """Return the cells of one row."""
     return "".join(_cell(cell, plan) for cell in cells)
 
 
 def _cell(cell: Cell, plan: PlanMap) -> str:
+    """Return one cell: its colour by a class, a sign, the seconds until calls came back, and a label of words.
+
+    One cell of the map takes the focus of the keyboard, as in a grid of ARIA: the one that is selected at first has the
+    ``tabindex`` 0, all others have -1, and the script of the page moves it.
+    """
     number = plan.cells.index(cell)
     is_current = cell is plan.current
     is_selected = cell is (plan.current or plan.cells[0])
@@ -94,6 +104,7 @@ def _seconds(cell: Cell) -> str:
 
 
 def _recovery(cell: Cell) -> str:
+    """Return in words when calls came back."""
     if cell.verdict == "overloaded":
         return "calls fail without any trouble"
     if cell.recovery is None:
@@ -116,25 +127,30 @@ def _facts(cell: Cell) -> str:
 
 
 def _latency(seconds: float | None) -> str:
+    """Return a latency in milliseconds; in words where no call was answered."""
     if seconds is None:
         return "no call was answered"
     return f"{seconds * 1000:.0f} ms"
 
 
 def _tag(verdict: Verdict) -> str:
+    """Return the sign and the word of a *verdict*."""
     return f'<span class="tag {verdict}">{_SIGNS[verdict]} {verdict}</span>'
 
 
 def _legend(verdict: Verdict, plan: PlanMap) -> str:
+    """Return how many cells have the *verdict*, and the meaning of it."""
     number = len(plan.having(verdict))
     return f"<li>{_tag(verdict)} {number} of {len(plan.cells)}. {html.escape(MEANINGS[verdict])}</li>"
 
 
 def _pair(name: str, text: str) -> str:
+    """Return an entry of a list of facts."""
     return f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
 
 
 def _agreement(plan: PlanMap) -> str:
+    """Return the sentence on the analytic screen: two methods that agree make each other credible."""
     return (
         f"The simulation and the analytic screen agree on {plan.agreement:.0%} of the cells. The screen solves"
         " load = calls (1 + retries(failing(load))) for the loads that sustain themselves; the simulation runs the"
@@ -143,6 +159,7 @@ def _agreement(plan: PlanMap) -> str:
 
 
 def _numbers(plan: PlanMap) -> str:
+    """Return the table of all numbers, a row for each cell: for screen readers, for copying, and for print."""
     heads = [
         *(f"{axis.name}" for axis in plan.axes),
         "verdict",
@@ -159,6 +176,7 @@ def _numbers(plan: PlanMap) -> str:
 
 
 def _line(cell: Cell) -> str:
+    """Return the row of a *cell* in the table of numbers."""
     latencies = [f"{seconds * 1000:.0f}" if seconds is not None else "-" for seconds in (cell.p50, cell.p99)]
     texts = [
         *(f"{value:g}" for value in cell.options.values()),

@@ -1,4 +1,8 @@
-"""The texts that the command line takes for durations, latencies and disturbances."""
+"""The texts that the command line takes for durations, latencies and disturbances.
+
+Each parser raises ValueError with the text that it was given and an example of a right one. Ranges, such as a speed
+above 0, are checked by the classes that are made.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,7 @@ class _When(NamedTuple):
 
 
 def _split(text: str, at: float) -> _When:
+    """Return *text* without the moment after ``@``, and that moment; *at* where it has none."""
     rest, sign, moment = text.partition("@")
     return _When(rest, parse_seconds(moment) if sign else at)
 

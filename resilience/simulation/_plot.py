@@ -2,6 +2,8 @@
 
 Three panels over the same seconds: the requests that the server gets beside the calls that are made, how the calls end,
 and the queue at the server. The trouble is grey. The colours follow the reader's light or dark theme.
+
+Nothing in it depends on time or chance, so that pictures can be compared.
 """
 
 from __future__ import annotations
@@ -51,7 +53,11 @@ def svg(result: Simulation) -> str:
 
 
 class _Picture:
-    """One picture: it knows the seconds and the panels, and collects the elements."""
+    """One picture: it knows the seconds and the panels, and collects the elements.
+
+    Panels are drawn from the top downwards: `top` is the upper edge of the next one. Later elements hide earlier ones.
+    All text of the user's goes through `_text` or the label, which escape it.
+    """
 
     def __init__(self, result: Simulation) -> None:
         self.result = result
@@ -60,6 +66,7 @@ class _Picture:
         self.top = 0
 
     def draw(self) -> str:
+        """Return the document: the headings, the three panels, and the axis of seconds below them."""
         result = self.result
         heading = [*textwrap.wrap(result.conclusion, _CHARACTERS)]
         self._text(12, 24, result.target, "title")
@@ -85,6 +92,10 @@ class _Picture:
     # -- panels -------------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
+        """Draw the requests and the calls of each second, with the server's capacity where it is within the scale.
+
+        The space between the two lines is the amplification, and requests above the capacity are the overload.
+        """
         series, capacity = self.result.series, self.result.scenario.capacity or 0.0
         most = _round_up(max(*series.sent, *series.arrivals, 1))
         panel = self._panel("Requests that the server gets, and calls that are made, per second", most, _count)
@@ -133,6 +144,7 @@ class _Picture:
                 )
 
     def _queue(self) -> None:
+        """Draw the queue at the end of each second."""
         queue = self.result.series.queue
         panel = self._panel("Requests that wait at the server", _round_up(max(*queue, 1)), _count)
         self._curve(queue, panel, "queue")
@@ -142,9 +154,11 @@ class _Picture:
 
     @property
     def _plot_width(self) -> int:
+        """The width of a panel, without the labels on its left and the legend on its right."""
         return _WIDTH - _LEFT - _RIGHT
 
     def _x(self, second: float) -> float:
+        """Return the horizontal place of a *second*."""
         return _LEFT + self._plot_width * second / self.seconds
 
     def _panel(self, title: str, most: float, label: Callable[[float], str]) -> Callable[[float], float]:
@@ -181,11 +195,13 @@ class _Picture:
                 begin += every
 
     def _curve(self, counts: Sequence[float], panel: Callable[[float], float], name: str, *, dashes: str = "") -> None:
+        """Draw *counts* as a line of steps, in the colour called *name*."""
         points = " ".join(f"{self._x(at):.1f},{panel(value):.1f}" for at, value in _steps(counts))
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(f'<path d="M{points}" stroke="var(--{name})"{dash}/>')
 
     def _legend(self, place: int, name: str, label: str, *, dashes: str = "") -> None:
+        """Draw the entry of a legend on the right of the panel, the *place* counted from its top."""
         x, y = _WIDTH - _RIGHT + 14, self.top + 10 + _LINE * place
         dash = f' stroke-dasharray="{dashes}"' if dashes else ""
         self.parts.append(
@@ -194,10 +210,12 @@ class _Picture:
         self._text(x + 22, y + 4, label)
 
     def _text(self, x: float, y: float, content: str, kind: str = "", *, anchor: str = "start") -> None:
+        """Draw *content*, escaped, in the style called *kind*."""
         named = f' class="{kind}"' if kind else ""
         self.parts.append(f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{named}>{html.escape(content)}</text>')
 
     def _next(self) -> None:
+        """Go on to the panel below."""
         self.top += _PANEL + _GAP
 
 
@@ -215,12 +233,15 @@ def _round_up(number: float) -> float:
 
 
 def _tick(seconds: int) -> int:
+    """Return the seconds between two labels of the axis: about ten labels, at round numbers."""
     return max(1, int(_round_up(seconds / 10)))
 
 
 def _count(number: float) -> str:
+    """Return a *number* as a label, with commas between thousands."""
     return f"{number:,.10g}"
 
 
 def _percent(share: float) -> str:
+    """Return a *share* as a label in percent."""
     return f"{share:.0%}"

@@ -107,6 +107,7 @@ class Replay:
         )
 
     def _answered(self, calls: Sequence[TracedCall]) -> int:
+        """Return how many *calls* were answered."""
         return sum(call.outcome == OK for call in calls)
 
     def __str__(self) -> str:
@@ -118,6 +119,7 @@ class Replay:
         return "\n".join([self.conclusion, "", *table, *self._examples()])
 
     def _examples(self) -> Sequence[str]:
+        """Return the lines of the first calls that differ."""
         differing = self.differing
         if not differing:
             return []
@@ -140,6 +142,7 @@ class Replay:
 
 
 def _course(call: TracedCall) -> str:
+    """Return the outcome of a *call* with the number of its attempts."""
     noun = "attempt" if len(call.attempts) == 1 else "attempts"
     return f"{call.outcome} after {len(call.attempts)} {noun}"
 
@@ -171,12 +174,17 @@ def replay(
 
 
 def _backoffs_of(stack: Sequence[Policy]) -> Sequence[object]:
+    """Return the backoffs of the retries in *stack*, to compare: of the same ones the recorded waits hold."""
     return [(policy.backoff, policy.waits) for policy in stack if isinstance(policy, Retry)]
 
 
 @dataclasses.dataclass(slots=True)
 class _Course:
-    """A call in the replay: what was *recorded* of it, what becomes of it *now*, and the wait that begins next."""
+    """A call in the replay: what was *recorded* of it, what becomes of it *now*, and the wait that begins next.
+
+    *next_wait* is set by the event of a retry, and taken by the clock when the policy waits: a moment later, in the
+    same task. Any other wait finds None, and takes its own time.
+    """
 
     recorded: TracedCall
     now: TracedCall
@@ -200,7 +208,12 @@ class _ReplayClock(VirtualLoopClock):
 
 
 class _Run:
-    """One replay."""
+    """One replay, in a loop and by a clock of its own. It is used once.
+
+    Each call runs in a task, whose context holds its course: the attempts, waits and events of the call find it there.
+    Waits between attempts are the recorded ones only where the backoff is the same: *keeps_waits*. A wait that was
+    drawn at random is then drawn no second time, and the same policies come to the same decisions.
+    """
 
     def __init__(self, recorded: Sequence[TracedCall], *, keeps_waits: bool, seed: int) -> None:
         self._recorded = recorded
@@ -226,6 +239,7 @@ class _Run:
             return runner.run(self._main(guarded))
 
     async def _main(self, guarded: Callable[..., Awaitable[object]]) -> Sequence[TracedCall]:
+        """Begin each call at its moment, wait until all have ended, and return them in the order of the trace."""
         courses = [_Course(call, TracedCall(call.target, call.at)) for call in self._recorded]
         tasks: list[asyncio.Task[None]] = []
         done: asyncio.Future[None] = self._loop.create_future()
@@ -244,6 +258,7 @@ class _Run:
         return [course.now for course in courses]
 
     async def _call(self, guarded: Callable[..., Awaitable[object]], course: _Course) -> None:
+        """Make one call, and note its outcome and its duration."""
         _course_here.set(course)
         now = course.now
         try:
@@ -284,6 +299,7 @@ class _Run:
         return min(near, key=lambda attempt: abs(attempt.at - moment), default=TracedAttempt(moment, outcome=OK))
 
     def _note(self, event: Event) -> None:
+        """Note an *event* of the call that this task makes; before a retry, have it wait as long as was recorded."""
         course = _course_here.get()
         if course is None:
             return

@@ -1,4 +1,8 @@
-"""`Simulation`: the result of a run, second by second and in numbers, with a verdict."""
+"""`Simulation`: the result of a run, second by second and in numbers, with a verdict.
+
+The verdict, and all numbers but latencies and wasted work, are computed from the series and the scenario. Calls of the
+last seconds are not judged, since they may not have ended.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,8 @@ _AT_ONCE = 5
 class Series:
     """The run second by second. Calls count in the second in which they began, requests in that of their arrival.
 
-    Each list has one number for each second of the run.
+    Each list has one number for each second of the run. The five ends of calls, from *answered* to *rejected*, add up
+    to *arrivals*, but for calls that were in flight at the end of the run.
     """
 
     #: Calls of the function that began.
@@ -117,6 +122,9 @@ class Simulation:
     """The result of `simulate`.
 
     Rates are in calls or requests a second, durations in seconds. `str` of it is a text for people.
+
+    The *verdict* is on this one run. A function that is "safe" here has come back from this trouble, and may not come
+    back from a harder one: `sweep` and `find_trigger` look for that.
     """
 
     target: str
@@ -219,6 +227,12 @@ class Simulation:
         return min(len(self.series), math.ceil(self.scenario.trouble_ends))
 
     def _recovery(self) -> float | None:
+        """Return the seconds from the end of the trouble until calls are answered, for good; None: never in this run.
+
+        A window of `WINDOW` seconds is bad where less than `ENOUGH` of its calls are answered in time. The function is
+        back after the last bad window; where that is the last one that can be judged, it is not. Windows make a single
+        bad second, as by chance at a low rate, no failure.
+        """
         begins = self.trouble_ends
         last = len(self.series) - _NOT_JUDGED - WINDOW
         if begins > last:

@@ -34,6 +34,7 @@ def server_of(scenario: Scenario) -> Server:
 
 
 def _sigma_of(latency: Latency) -> float:
+    """Return the standard deviation of the latency's logarithm: ln(p99 / p50) is 2.33 of them in a lognormal one."""
     return math.log(latency.p99 / latency.p50) / _P99
 
 
@@ -43,6 +44,7 @@ def callers_in(function: object, scenario: Scenario) -> Callers:
 
 
 def _client_timeout_of(scenario: Scenario) -> float:
+    """Return the seconds of the client library's own time limit; infinity without one."""
     if scenario.client_timeout is None:
         return math.inf
     assert isinstance(scenario.client_timeout, float | int)

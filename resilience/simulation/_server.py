@@ -2,6 +2,9 @@
 
 That last thing is what makes overload last: a server cannot know that a caller has given up, works on the request all
 the same, and comes too late for the next one as well.
+
+The server runs no tasks. It is a state machine on the loop's agenda: each step is an entry that the loop calls at its
+moment, and costs no coroutine. Only callers are tasks, each of which waits for a future.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ E = TypeVar("E", bound=Disturbance)
 
 
 class Marker:
-    """A value that means one thing, such as the answer of the simulated server."""
+    """A value that means one thing, such as the answer of the simulated server.
+
+    It is compared by identity. The user's code makes none, so no value of the user's can be taken for an answer.
+    """
 
     __slots__ = ("_meaning",)
 
@@ -37,7 +43,10 @@ ANSWER = Marker("answer of the simulated server")
 
 
 class _Request:
-    """A request that the server has taken."""
+    """A request that the server has taken, by the future of its *answer*.
+
+    A future that is done before the work on it ends has been left by its caller, or has timed out at the client.
+    """
 
     __slots__ = ("answer", "paused")
 
@@ -51,6 +60,13 @@ class Server:
     """*workers* that take requests from one queue, first come, first served.
 
     It is driven by the entries of its loop; a request is a future. It never looks whether the caller still waits.
+
+    The time of a request is its time in the queue, its work of the scenario's latency, and the way over the network.
+    Where clients are simulated in batches, one request stands for a batch, and workers and queue are fewer by the same
+    factor. Random numbers come from *chance* alone, in the order of the requests: the same seed gives the same run.
+
+    A disturbance never changes a request whose work has begun, but for an outage, which loses it, and a pause, which
+    prolongs it. Disturbances of one kind may overlap: their factors are multiplied, and pauses are counted.
     """
 
     def __init__(self, scenario: Scenario, loop: VirtualLoop, chance: random.Random) -> None:
@@ -90,7 +106,11 @@ class Server:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def request(self) -> asyncio.Future[object]:
-        """Send a request; return the future of its answer."""
+        """Send a request; return the future of its answer.
+
+        The order of the checks is the order in which a real system fails: at random on the network, by a server that is
+        down, and by a queue that is full. Such a failure needs the time of the network, and no worker.
+        """
         answer = self._loop.create_future()
         scenario, now = self._scenario, self._loop.time()
         self.sent += 1
@@ -111,6 +131,10 @@ class Server:
         return answer
 
     def _begin(self, request: _Request) -> None:
+        """Have a worker begin with *request*; its end is an entry in the agenda.
+
+        The time of the work is drawn now, at the speed of this moment.
+        """
         self._in_service[request] = None
         request.paused = self._paused_total
         self._loop.at(self._loop.time() + self._draw() * self._slowdown, self._finish, request)
@@ -133,16 +157,20 @@ class Server:
         self._serve()
 
     def _serve(self) -> None:
+        """Begin with the requests that have waited longest, while workers are free and the server is not paused."""
         while self._queue and len(self._in_service) < self.workers and not self._pauses:
             self._begin(self._queue.popleft())
 
     def _answer_later(self, answer: asyncio.Future[object], failure: Callable[[], Exception]) -> None:
+        """Fail the request when the network has carried the *failure*, of which the exception is made then."""
         self._loop.at(self._loop.time() + self._scenario.network, self._fail, (answer, failure))
 
     def _time_out(self, answer: asyncio.Future[object]) -> None:
+        """Fail a request that the client's own time limit has ended, unless it has been answered."""
         self._fail((answer, self._failures.timed_out))
 
     def _fail(self, failed: tuple[asyncio.Future[object], Callable[[], Exception]]) -> None:
+        """Set the exception of a request, and note its class: the engine knows by it which errors are the server's."""
         answer, failure = failed
         if not answer.done():
             error = failure()
@@ -167,6 +195,7 @@ class Server:
                     self._loop.at(event.ends, end, event)
 
     def _go_down(self, event: Outage) -> None:
+        """Lose all requests, those in service and those in the queue: they hang, or their connections are reset."""
         self._outages.append(event)
         lost = [*self._in_service, *self._queue]
         self._in_service.clear()
@@ -178,17 +207,20 @@ class Server:
                 self._answer_later(request.answer, self._failures.reset)
 
     def _come_up(self, event: Outage) -> None:
+        """End an outage. Requests that hung have lost their connections: none of them is ever answered."""
         self._outages.remove(event)
         hung, self._hung = self._hung, []
         for answer in hung:
             self._answer_later(answer, self._failures.reset)
 
     def _change_speed(self, _: Slowdown) -> None:
+        """Set the speed at which requests begin from now on, from all slowdowns that are in force."""
         self._slowdown = 1.0
         for event in self._in_force(Slowdown):
             self._slowdown /= event.speed
 
     def _change_workers(self, _: Resize) -> None:
+        """Set the number of workers. Those that are taken away finish the request that they work on."""
         share = 1.0
         for event in self._in_force(Resize):
             share *= event.workers
@@ -196,10 +228,12 @@ class Server:
         self._serve()
 
     def _in_force(self, kind: type[E]) -> list[E]:
+        """Return the disturbances of a *kind* that are in force now: at their end they are not."""
         now = self._loop.time()
         return [event for event in self._scenario.events if isinstance(event, kind) and event.at <= now < event.ends]
 
     def _pause(self, event: Pause) -> None:
+        """Stand still, as in a garbage collection: `_finish` prolongs what is in service. A pause may repeat itself."""
         now = self._loop.time()
         self._pauses += 1
         self._paused_total += event.lasts
@@ -208,10 +242,12 @@ class Server:
             self._loop.at(now + event.every, self._pause, event)
 
     def _go_on(self, _: Pause) -> None:
+        """End a pause, and serve unless another one is in force."""
         self._pauses -= 1
         self._serve()
 
 
 def _deliver(answer: asyncio.Future[object]) -> None:
+    """Answer a request, unless its caller has left."""
     if not answer.done():
         answer.set_result(ANSWER)

@@ -1,4 +1,8 @@
-"""`sweep`: a map of what a function survives, with one simulation or two for each combination of options."""
+"""`sweep`: a map of what a function survives, with one simulation or two for each combination of options.
+
+Cells know nothing of each other, so they are computed in several processes. A process imports the function by its name,
+with policies of its own: those of this process cannot be sent to it.
+"""
 
 from __future__ import annotations
 
@@ -114,6 +118,7 @@ def _importable_name(function: Callable[..., object]) -> tuple[str, str] | None:
 
 
 def _judge_by_name(module: str, name: str, scenario: Scenario, options: Mapping[str, float]) -> Cell:
+    """Return the cell of a function that this process imports. Runs in a process of the pool."""
     function = operator.attrgetter(name)(importlib.import_module(module))
     return judge_cell(function, scenario, options)
 
@@ -159,6 +164,7 @@ def trouble_of(events: Sequence[Disturbance]) -> str:
 
 
 def _length(event: Disturbance) -> str:
+    """Return how long *event* lasts, with its preposition."""
     if event.lasts == math.inf:
         return " for good"
     joint = " of" if isinstance(event, Outage | Pause) else " for"

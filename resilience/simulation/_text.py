@@ -1,4 +1,7 @@
-"""The result of a simulation in words: one sentence of conclusion, the scenario, and a table with units."""
+"""The result of a simulation in words: one sentence of conclusion, the scenario, and a table with units.
+
+The numbers are those of `Simulation`, so that the text, the picture and the JSON document agree.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,7 @@ def describe_event(event: Disturbance) -> str:
 
 
 def _happens(event: Disturbance) -> str:
+    """Return the words for what the server or the callers do during *event*."""
     if isinstance(event, Outage):
         ways = {"refuse": "refuses connections", "hang": "takes requests and answers none"}
         return f"the server is down: it {ways[event.mode]}"
@@ -72,7 +76,10 @@ def _happens(event: Disturbance) -> str:
 
 
 def conclusion(result: Simulation) -> str:
-    """Return the one sentence that says whether the function comes back."""
+    """Return the one sentence that says whether the function comes back.
+
+    It begins with the verdict, and gives the one or two numbers that prove it.
+    """
     before, _, after = result.parts()
     if result.verdict == "overloaded":
         return (
@@ -96,13 +103,18 @@ def conclusion(result: Simulation) -> str:
 
 
 def _soon(recovery: float | None) -> str:
+    """Return the time until calls came back, as a preposition or with its seconds."""
     if not recovery:
         return "as soon as"
     return f"{seconds(recovery)} after"
 
 
 def text(result: Simulation) -> str:
-    """Return the whole result for a terminal."""
+    """Return the whole result for a terminal.
+
+    Wasted work is mentioned where it is more than a tenth of the requests: then the server is busy with requests whose
+    callers have left, which is how an overload lasts.
+    """
     scenario = result.scenario
     shape = scenario.latency
     bound = "any number may wait" if scenario.queue is None else f"{scenario.queue:,} may wait"
@@ -131,6 +143,7 @@ def text(result: Simulation) -> str:
 
 
 def _clients(result: Simulation) -> str:
+    """Return the number of clients, and of how many one stands for."""
     scenario = result.scenario
     noun = "client" if scenario.clients == 1 else "clients"
     batch = "" if scenario.batch == 1 else f" (simulated {scenario.batch:,} as one)"
@@ -156,4 +169,5 @@ def _table(result: Simulation) -> Sequence[str]:
 
 
 def _cells(cells: Sequence[str]) -> str:
+    """Return one line of the table, its columns aligned to the right."""
     return "".join(cell.rjust(14) for cell in cells)

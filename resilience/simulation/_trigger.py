@@ -1,4 +1,8 @@
-"""`find_trigger`: the smallest trouble that a function does not come back from, by bisection."""
+"""`find_trigger`: the smallest trouble that a function does not come back from, by bisection.
+
+The length is bisected on a logarithmic scale, by the geometric mean: the difference between 1 s and 2 s matters as much
+as that between 50 s and 100 s. Each step is one simulation, in which one client stands for several where they are many.
+"""
 
 from __future__ import annotations
 

@@ -25,12 +25,14 @@ __all__ = ["OPTIONS", "options_of", "record_of", "variant", "with_policies"]
 
 
 def _attempts(policy: Retry, value: object) -> Policy:
+    """Return the retry with that number of attempts in all."""
     changed = copy.copy(policy)
     changed.attempts = parse_count("attempts", value)
     return changed
 
 
 def _budget(policy: Retry, value: object) -> Policy:
+    """Return the retry with a budget of so many tokens; the reserve is the one that it has. 0: without a budget."""
     tokens = parse_number("budget", value, "tokens, such as 500; 0: no budget", least=0.0)
     changed = copy.copy(policy)
     changed.budget = None
@@ -42,23 +44,27 @@ def _budget(policy: Retry, value: object) -> Policy:
 
 
 def _timeout(policy: Timeout, value: object) -> Policy:
+    """Return the time limit with other seconds."""
     changed = copy.copy(policy)
     changed.time_limit = parse_duration("timeout", value)
     return changed
 
 
 def _deadline(policy: Deadline, value: object) -> Policy:
+    """Return the deadline with other seconds."""
     changed = copy.copy(policy)
     changed.seconds = changed.time_limit = parse_duration("deadline", value)
     return changed
 
 
 def _limit(policy: Bulkhead, value: object) -> Policy:
+    """Return a bulkhead with another limit. It is a new one: slots are made for their number."""
     limit = parse_count("limit", value)
     return Bulkhead(policy.name, limit, max_queue=policy.max_queue, max_wait=policy.max_wait, order=policy.order)
 
 
 def _budget_of(policy: Retry) -> float:
+    """Return the tokens of the retry's budget; 0 without one."""
     return 0.0 if policy.budget is None else policy.budget.tokens
 
 

@@ -33,6 +33,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """The loop that a simulation runs in. Its time begins at 0, and it knows no sockets.
 
     It replaces asyncio's way of waiting, and leaves tasks, futures and handles as they are.
+
+    Time stands still while anything is ready to run, and then jumps to the next entry of the agenda. Entries of one
+    moment run in the order in which they were made, so a run is deterministic. An empty agenda while tasks wait is a
+    deadlock, and raises RuntimeError in place of waiting for ever. One thread uses a loop.
     """
 
     _ready: deque[asyncio.Handle]
@@ -90,7 +94,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class VirtualLoopClock:
-    """The toolkit's clock in a simulation: the time of its loop, and random numbers of its own."""
+    """The toolkit's clock in a simulation: the time of its loop, and random numbers of its own.
+
+    It is the clock of the run's context alone: the rest of the process keeps the system's. Its random numbers are drawn
+    in the order of the calls, so the jitter of waits is the same in each run of a seed.
+    """
 
     __slots__ = ("_chance", "_loop")
 
@@ -127,7 +135,10 @@ class VirtualLoopClock:
 
 
 class _Limit:
-    """A time limit on a block of the running task, by a timer of the loop."""
+    """A time limit on a block of the running task, by a timer of the loop.
+
+    It is entered and left in the same task, and tells its own cancellation from one of the caller's as real limits do.
+    """
 
     __slots__ = ("_entry", "_loop", "_seconds", "expired")
 
@@ -161,6 +172,9 @@ def run_virtually(
 
     The policies draw their random numbers from *chance*, all other code from the module `random`, whose state is the
     program's again afterwards. Raises RuntimeError where every task waits for another.
+
+    >>> run_virtually(asyncio.sleep(3600, "an hour later"), seed=1)
+    'an hour later'
     """
     loop = loop or VirtualLoop()
     clock = VirtualLoopClock(loop, chance or random.Random(seed))
