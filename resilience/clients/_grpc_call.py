@@ -22,7 +22,7 @@ import grpc  # type: ignore[import-untyped, unused-ignore]
 from resilience._deadline_context import remaining
 from resilience.clients._grpc_errors import describe
 from resilience.clients.bodies import FIXED, Body, OneTimeBody
-from resilience.clients.call_options import ParsedOptions
+from resilience.clients.call_options import parse_options
 from resilience.clients.exchange import BaseExchange, Exchange
 from resilience.clients.guards import Guard
 from resilience.clock import current_clock
@@ -61,7 +61,10 @@ class GrpcExchange(BaseExchange[Any]):
     """
 
     def __init__(self, method: Method, request: object, timeout: float | None, metadata: Any) -> None:
-        super().__init__(ParsedOptions(deadline=None if timeout is None else max(timeout, _SOON)))
+        options = parse_options(None)
+        if timeout is not None:
+            options = options._replace(deadline=max(timeout, _SOON))
+        super().__init__(options)
         self.method: str = method.peer.idempotency(method.path)
         self.called: Method = method
         self.request: object = request

@@ -23,7 +23,7 @@ from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of_parts
-from resilience.clients.call_options import ParsedOptions
+from resilience.clients.call_options import parse_options
 from resilience.clients.exchange import Exchange
 from resilience.clients.guards import AsyncGuard, Guard
 
@@ -206,7 +206,7 @@ class _Operation(Exchange[Any]):
     """
 
     def __init__(self, client: Any, call: Callable[..., Any], name: str, params: dict[str, Any]) -> None:
-        super().__init__(ParsedOptions())
+        super().__init__(parse_options(None))
         model = client.meta.service_model.operation_model(name)
         self.method: str = str(model.http.get("method", "POST")).upper()
         self._call = call

@@ -100,6 +100,9 @@ class Guard:
         Only the errors of policies are translated. An exception that the client has raised passes through with its
         traceback, even where it is a `ResilienceError`, as of a protected client below this one.
         """
+        if not exchange.options.enabled:
+            _begin_unguarded(exchange)
+            return exchange.send()
         answer: object = None
         failed: Exception | None = None
         in_force = None
@@ -173,6 +176,9 @@ class AsyncGuard:
 
     async def call(self, exchange: AsyncExchange[Any]) -> Any:
         """Make the call, as `Guard.call` does."""
+        if not exchange.options.enabled:
+            _begin_unguarded(exchange)
+            return await exchange.send()
         answer: object = None
         failed: Exception | None = None
         exchange.clock = clock = current_clock()
@@ -221,6 +227,13 @@ def _limited_async(guarded: Callable[..., Any], seconds: float) -> Callable[...,
 def _is_own(error: Exception, exchange: BaseExchange[Any]) -> bool:
     """Return whether *error* is what the client has raised itself, a `ResilienceError` too: it stays as it is."""
     return error is exchange.failure and not isinstance(error, ErrorResponse)
+
+
+def _begin_unguarded(exchange: BaseExchange[Any]) -> None:
+    """Begin a call without policies, which has the time limit that its caller has given."""
+    exchange.clock = clock = current_clock()
+    if exchange.options.deadline is not None:
+        exchange.due = clock.now() + exchange.options.deadline
 
 
 def _named(function: Any, target: str) -> Any:

@@ -27,7 +27,7 @@ from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, attach_protection
 from resilience.clients.adapter import Adapter, Finding
 from resilience.clients.bodies import Body, body_of_parts
-from resilience.clients.call_options import ParsedOptions
+from resilience.clients.call_options import parse_options
 from resilience.clients.exchange import AsyncExchange, BaseExchange, Exchange, by_host
 from resilience.clients.guards import AsyncGuard, Guard
 from resilience.errors.base import ResilienceError
@@ -178,7 +178,7 @@ class _StainlessCall(BaseExchange[Any]):
     """
 
     def __init__(self, client: Any, send: Any, cast_to: Any, options: Any, keywords: dict[str, Any]) -> None:
-        super().__init__(ParsedOptions())
+        super().__init__(parse_options(None))
         self.method: str = str(options.method).upper()
         self._client = client
         self._send = send

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 
 from resilience import CircuitOpenError, circuit_breaker, deadline, retry_on_category
-from resilience.clients import inspect_client, protect, protection_of, send_deadline
+from resilience.clients import inspect_client, protect, protection_of, request_options, send_deadline
 from resilience.testing import virtual_time
 from tests.clients.model_server import Api, Step, serving
 
@@ -208,3 +208,12 @@ def test_a_resource_is_guarded_by_its_client():
         assert protect(resource, retry_on_category(attempts=3, base_delay=0)) is resource
         assert resource.Object("b", "k").get()["Body"].read() == b"the lamp"
     assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize("options", [{"enabled": False}, {"idempotent": False}], ids=["no policies", "not repeatable"])
+def test_the_options_of_a_block_are_for_the_calls_in_it(options: dict[str, bool]):
+    api = Api(BUSY)
+    with serving(api) as url, request_options(**options):
+        error = outcome(retrying(client_of("s3", url)).get_object, Bucket="b", Key="k")
+    assert isinstance(error, botocore.exceptions.ClientError)
+    assert len(api.requests) == 1

@@ -22,7 +22,7 @@ from resilience import (
     standard,
     timeout,
 )
-from resilience.clients import by_host, inspect_client, protect, protection_of
+from resilience.clients import by_host, inspect_client, protect, protection_of, request_options
 from resilience.clients.grpc import idempotency_of_method
 from resilience.testing import virtual_time
 from tests.clients.grpc_server import KINDS, AsyncCaller, Busy, Caller, Code, FutureCaller, Shop, serving
@@ -380,3 +380,22 @@ def test_a_channel_is_inspected():
 def test_a_channel_is_protected_once():
     with protect(grpc.insecure_channel("127.0.0.1:1")) as channel, pytest.raises(TypeError, match="protected already"):
         protect(channel)
+
+
+# -- options of calls --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"enabled": False}, {"idempotent": False}], ids=["no policies", "not repeatable"])
+def test_the_options_of_a_block_are_for_the_calls_in_it(caller: type[Caller], options: dict[str, bool]):
+    shop = Shop(Busy(Code.UNAVAILABLE))
+    with request_options(**options):
+        (error,) = caller(retrying(idempotent=None))(shop, "unary_unary")
+    assert isinstance(error, caller.error)
+    assert len(shop.calls) == 1
+
+
+def test_a_call_without_policies_keeps_the_time_limit_of_its_caller(caller: type[Caller]):
+    shop = Shop()
+    with request_options(enabled=False):
+        assert caller(retrying())(shop, "unary_unary", timeout=PATIENCE) == [[b"message 0"]]
+    assert shop.left[0] <= PATIENCE

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from resilience import CircuitOpenError, circuit_breaker, deadline, retry_on_category, standard
-from resilience.clients import inspect_client, protect, protection_of
+from resilience.clients import inspect_client, protect, protection_of, request_options
 from resilience.testing import virtual_time
 from tests.clients.model_server import Api, Step, serving
 
@@ -357,3 +357,15 @@ def test_what_the_client_does_by_itself_is_found(library: Library):
     inspection = inspect_client(library.make("http://127.0.0.1:1"))
     assert inspection.calls == 3
     assert "max_retries=2" in str(inspection)
+
+
+# -- options of calls --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"enabled": False}, {"idempotent": False}], ids=["no policies", "not repeatable"])
+def test_the_options_of_a_block_are_for_the_calls_in_it(library: Library, options: dict[str, bool]):
+    api = Api(Step(503))
+    with request_options(**options):
+        (error,) = library.run(retrying(), api)
+    assert isinstance(error, library.module.InternalServerError)
+    assert len(api.requests) == 1
