@@ -19,6 +19,8 @@ from elastic_transport.client_utils import DEFAULT
 
 from resilience._deadline_context import remaining
 from resilience._safe_access import safe_getattr
+from resilience.classification._delivery import never_sent
+from resilience.classification.frames import frames_of, library_of
 from resilience.clients._elasticsearch_apis import api_of, method_of
 from resilience.clients._error_tree import ErrorTree
 from resilience.clients._protection import Protection, attach_protection
@@ -35,6 +37,7 @@ _LEAST: Final = 0.001  # seconds: a time limit is more than 0
 _LONG: Final = 30.0  # seconds without a byte
 _NO_RETRIES: Final[dict[str, Any]] = {"max_retries": 0, "retry_on_status": (), "retry_on_timeout": False}
 """Options of a client, and attributes of a transport, by which it makes each request once."""
+_NOT_SENT: Final = {"idempotency-key": "nothing was sent"}
 _REPEATABLE: Final = ("GET", "PUT", "DELETE")
 
 
@@ -190,12 +193,12 @@ class _AsyncSingleTransport(_SingleTransport):
 
 def _switch_resend_off(node: Any) -> None:
     """Have the session of a *node* send each request once; make the session where none has been needed yet."""
-    session: Any = safe_getattr(node, "session")
-    if session is None and hasattr(node, "_create_aiohttp_session"):
+    if not hasattr(node, "_create_aiohttp_session"):
+        return  # a node of another HTTP client
+    if node.session is None:
         node._create_aiohttp_session()
-        session = node.session
-    if hasattr(session, "_retry_connection"):
-        session._retry_connection = False
+    if safe_getattr(node.session, "_retry_connection"):
+        node.session._retry_connection = False
 
 
 class _LimitedTransport(_SingleTransport):
@@ -241,6 +244,23 @@ class _ElasticsearchCall(BaseExchange[Any]):
         self._send = send
         self._url = f"{address}{path}"
         self._given = given
+        #: The attempts that surely sent nothing.
+        self._unsent = 0
+
+    @property
+    def headers(self) -> object:
+        """Return what says that the request may happen twice: its API, the caller, or that nothing has been sent yet.
+
+        The tables of errors cannot say the last, for they do not know that this transport makes one request.
+        """
+        if 0 < self.attempts == self._unsent:
+            return _NOT_SENT
+        return super().headers
+
+    def note_failure(self, error: Exception) -> None:
+        """Note whether the attempt that failed with *error* has surely sent nothing."""
+        if _is_unsent(error):
+            self._unsent += 1
 
     @property
     def url(self) -> str:
@@ -270,6 +290,13 @@ class _ElasticsearchCall(BaseExchange[Any]):
         error.__dict__.update(message=str(error), errors=())
 
 
+def _is_unsent(error: Exception) -> bool:
+    """Return whether a node could not be connected to, by the error of the HTTP client that the node has caught."""
+    caught = error.__context__
+    nodes = [library_of(frame) for frame in frames_of(caught)[:1]]
+    return caught is not None and nodes == ["elastic_transport"] and never_sent(caught)
+
+
 def _kind_of_call(guard: Guard | AsyncGuard) -> Callable[..., Any]:
     """Return the class of the calls that *guard* takes through the policies."""
     if isinstance(guard, AsyncGuard):
@@ -281,7 +308,11 @@ class _Request(_ElasticsearchCall, Exchange[Any]):
     """A call of a sync client."""
 
     def send(self) -> Any:
-        return self._send(**self._given)
+        try:
+            return self._send(**self._given)
+        except Exception as error:
+            self.note_failure(error)
+            raise
 
     def settle(self, response: Any) -> None: ...
 
@@ -292,7 +323,11 @@ class _AsyncRequest(_ElasticsearchCall, AsyncExchange[Any]):
     """A call of an async client."""
 
     async def send(self) -> Any:
-        return await self._send(**self._given)
+        try:
+            return await self._send(**self._given)
+        except Exception as error:
+            self.note_failure(error)
+            raise
 
     async def settle(self, response: Any) -> None: ...
 

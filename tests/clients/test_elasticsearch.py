@@ -63,7 +63,7 @@ class Face:
 
     def make(self, *urls: str, **options: Any) -> Any:
         if self.name == "trio":
-            options["node_class"] = "httpxasync"
+            options.setdefault("node_class", "httpxasync")
         return self.kind(list(urls), **options)
 
     def outcomes(self, server: Server, guard: Ask, *asked: Ask, **options: Any) -> list[Any]:
@@ -107,6 +107,10 @@ WITHOUT_TRIO = pytest.mark.parametrize("face", [Face("sync"), Face("asyncio")], 
 
 def search(client: Any) -> Any:
     return client.search(index="books", query={"match_all": {}})
+
+
+def store(client: Any) -> Any:
+    return client.bulk(operations=[{"index": {"_index": "books"}}, {"title": "Emma"}])
 
 
 def guarded_by(*policies: Any) -> Ask:
@@ -205,7 +209,7 @@ def test_a_request_that_may_happen_twice_is_repeated(face: Face, path: str, ask:
 
 
 ONCE = [
-    ("/_bulk", lambda client: client.bulk(operations=[{"index": {"_index": "books"}}, {"title": "Emma"}])),
+    ("/_bulk", store),
     ("/books/_update/7", lambda client: client.update(index="books", id="7", doc={"title": "Emma"})),
     ("/books/_doc", lambda client: client.index(index="books", document={"title": "Emma"})),
     ("/books/_create/7", lambda client: client.create(index="books", id="7", document={"title": "Emma"})),
@@ -402,6 +406,35 @@ def test_a_retry_goes_to_another_node(face: Face):
 def _host_and_port(address: str) -> tuple[str, int]:
     host, port = address.split(":")
     return host, int(port)
+
+
+NODES = [
+    *[("sync", node) for node in ("urllib3", "requests", "httpx")],
+    *[("asyncio", node) for node in ("aiohttp", "httpxasync")],
+    ("trio", "httpxasync"),
+]
+
+
+@pytest.mark.parametrize(("name", "node"), NODES)
+def test_a_bulk_request_goes_to_another_node_where_the_first_refuses_the_connection(name: str, node: str):
+    with Server({"/_bulk": [found()]}) as server, refusing_address() as refusing:
+
+        def guard(client: Any) -> Any:
+            client.transport.node_pool.add(elastic_transport.NodeConfig("http", *_host_and_port(refusing)))
+            return protect(client, retrying())
+
+        outcomes = Face(name).outcomes(server, guard, store, store, node_class=node)
+        assert [each.meta.status for each in outcomes] == [200, 200]
+
+
+def test_a_bulk_request_is_sent_once_though_its_caller_handles_a_refused_connection(face: Face):
+    with Server({"/_bulk": [reset, found()]}) as server:
+        try:
+            raise ConnectionRefusedError
+        except ConnectionRefusedError:
+            error = face.outcome(server, guarded_by(retrying()), store)
+        assert report_of(error).reason is StopReason.NOT_IDEMPOTENT
+        assert len(server.requests) == 1
 
 
 @WITHOUT_TRIO
