@@ -197,8 +197,9 @@ def _switch_resend_off(node: Any) -> None:
         return  # a node of another HTTP client
     if node.session is None:
         node._create_aiohttp_session()
-    if safe_getattr(node.session, "_retry_connection"):
-        node.session._retry_connection = False
+    session = cast("Any", node.session)
+    if safe_getattr(session, "_retry_connection"):
+        session._retry_connection = False
 
 
 class _LimitedTransport(_SingleTransport):
