@@ -47,6 +47,8 @@ _MODULES: Final = {
     "anthropic": "openai",
     "boto3": "botocore",
     "botocore": "botocore",
+    "elasticsearch": "elasticsearch",
+    "elasticsearch_serverless": "elasticsearch",
     "groq": "openai",
     "grpc": "grpc",
     "httpx": "httpx",
