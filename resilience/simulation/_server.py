@@ -92,7 +92,7 @@ class Server:
     def request(self) -> asyncio.Future[object]:
         """Send a request; return the future of its answer."""
         answer = self._loop.create_future()
-        scenario, now = self._scenario, self._loop.time()
+        scenario, now = self._scenario, self._loop.now
         self.sent += 1
         if scenario.client_timeout is not None:
             self._loop.at(now + float(scenario.client_timeout), self._time_out, answer)  # type: ignore[arg-type]
@@ -113,21 +113,21 @@ class Server:
     def _begin(self, request: _Request) -> None:
         self._in_service[request] = None
         request.paused = self._paused_total
-        self._loop.at(self._loop.time() + self._draw() * self._slowdown, self._finish, request)
+        self._loop.at(self._loop.now + self._draw() * self._slowdown, self._finish, request)
 
     def _finish(self, request: _Request) -> None:
         """End the work on *request*, or go on with it for as long as the server has stood still meanwhile."""
         owed = self._paused_total - request.paused
         if owed:
             request.paused = self._paused_total
-            self._loop.at(self._loop.time() + owed, self._finish, request)
+            self._loop.at(self._loop.now + owed, self._finish, request)
             return
         if request not in self._in_service:  # lost in an outage
             return
         del self._in_service[request]
         self.wasted += request.answer.done()
         if self._scenario.network:
-            self._loop.at(self._loop.time() + self._scenario.network, _deliver, request.answer)
+            self._loop.at(self._loop.now + self._scenario.network, _deliver, request.answer)
         else:
             _deliver(request.answer)
         self._serve()
@@ -137,7 +137,7 @@ class Server:
             self._begin(self._queue.popleft())
 
     def _answer_later(self, answer: asyncio.Future[object], failure: Callable[[], Exception]) -> None:
-        self._loop.at(self._loop.time() + self._scenario.network, self._fail, (answer, failure))
+        self._loop.at(self._loop.now + self._scenario.network, self._fail, (answer, failure))
 
     def _time_out(self, answer: asyncio.Future[object]) -> None:
         self._fail((answer, self._failures.timed_out))
@@ -196,11 +196,11 @@ class Server:
         self._serve()
 
     def _in_force(self, kind: type[E]) -> list[E]:
-        now = self._loop.time()
+        now = self._loop.now
         return [event for event in self._scenario.events if isinstance(event, kind) and event.at <= now < event.ends]
 
     def _pause(self, event: Pause) -> None:
-        now = self._loop.time()
+        now = self._loop.now
         self._pauses += 1
         self._paused_total += event.lasts
         self._loop.at(now + event.lasts, self._go_on, event)
