@@ -37,8 +37,9 @@ from resilience.settings import DISABLED
 __all__ = [
     "SharedTimeout",
     "TimeoutEntry",
-    "begin_single",
     "cancel_task",
+    "enter_table",
+    "expire_entry",
     "finish_timeout",
     "has_passed_for_task",
     "remaining_for_task",
@@ -173,27 +174,29 @@ def start_single(seconds: float) -> TimeoutEntry | None:
         return None
     if DISABLED.active_count and DISABLED.is_on():
         return None
-    return begin_single(loop, task, seconds)
-
-
-def begin_single(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], seconds: float) -> TimeoutEntry:
-    """Put *task*, the running one, under a limit of *seconds* by *loop*, whatever deadline it has."""
-    entry = TimeoutEntry()
-    entry.due = loop.time() + seconds
-    entry.task = task
-    entry.cancelling = task.cancelling()
-    if BACKEND in _modules:
-        entry.outside = innermost(task)
-    entry.table = table = _SingleTimeout()
-    table.handle = _call_at(loop, entry.due, functools.partial(_expire_single, entry))
-    table[entry] = None
+    table = _SingleTimeout()
+    entry = enter_table(table, task, loop.time() + seconds)
+    table.handle = _call_at(loop, entry.due, functools.partial(expire_entry, entry))
     _single_timeouts[id(table)] = table
     return entry
 
 
-def _expire_single(entry: TimeoutEntry) -> None:
-    """Expire a call that has a timer of its own."""
-    assert entry.table is not None, "its timer is cancelled when it is over"
+def enter_table(table: dict[TimeoutEntry, None], task: asyncio.Task[Any], due: float) -> TimeoutEntry:
+    """Put *task*, the running one, into a *table* whose owner calls `expire_entry` when the moment *due* has come."""
+    entry = TimeoutEntry()
+    entry.due = due
+    entry.task = task
+    entry.cancelling = task.cancelling()
+    if BACKEND in _modules:
+        entry.outside = innermost(task)
+    entry.table = table
+    table[entry] = None
+    return entry
+
+
+def expire_entry(entry: TimeoutEntry) -> None:
+    """Take a call whose moment has come out of its table, and cancel its task."""
+    assert entry.table is not None, "a call that is over is in no table"
     del entry.table[entry]
     _expire(entry)
 

@@ -9,6 +9,7 @@ without its body, and says whether it comes back when the trouble is over, how s
     _copies         fresh copies of policies, one set for each client
     _virtual_loop   the asyncio loop whose time jumps
     _engine         `simulate`, and `simulate_wrapped` for other policies than ours
+    _layers         `simulate_layers`, functions whose servers call the next one
     _result         `Simulation`, the numbers of a run
     _text           the same in words
     _plot           the same as a picture, in SVG
@@ -26,6 +27,7 @@ from resilience.simulation._advice import Advice, advise
 from resilience.simulation._axes import Axis, parse_axes
 from resilience.simulation._engine import simulate, simulate_wrapped
 from resilience.simulation._latency import Latency
+from resilience.simulation._layers import LayeredSimulation, simulate_layers
 from resilience.simulation._map import Cell, PlanMap
 from resilience.simulation._replay import Replay, Tally, replay
 from resilience.simulation._result import Part, Series, Simulation
@@ -54,6 +56,7 @@ __all__ = [
     "Disturbance",
     "Failures",
     "Latency",
+    "LayeredSimulation",
     "Outage",
     "Part",
     "Pause",
@@ -77,6 +80,7 @@ __all__ = [
     "replay",
     "screen_function",
     "simulate",
+    "simulate_layers",
     "simulate_wrapped",
     "sweep",
     "variant",

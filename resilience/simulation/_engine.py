@@ -15,23 +15,35 @@ import functools
 import gc
 import math
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
 from resilience._runtime.callables import name_of
 from resilience._runtime.decorate import Guarded, guarded
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import classify
-from resilience.errors.base import ResilienceError
+from resilience.classification.registry import current_rules, settle_hintless
+from resilience.errors.base import CallTimeoutError, DeadlineExceededError, ResilienceError
 from resilience.metrics.tracking import Tracked
+from resilience.policies.deadline import Deadline
 from resilience.settings import MUTED, Switched
 from resilience.simulation._copies import Copies
 from resilience.simulation._result import Series, Simulation
 from resilience.simulation._scenario import Scenario, Surge
-from resilience.simulation._server import ANSWER, Server
+from resilience.simulation._server import ANSWER, Below, Server
 from resilience.simulation._virtual_loop import VirtualLoop, in_own_context, run_virtually
 
-__all__ = ["Arguments", "Progress", "Request", "find_guarded", "simulate", "simulate_wrapped"]
+__all__ = [
+    "Arguments",
+    "Layer",
+    "Progress",
+    "Request",
+    "Run",
+    "find_guarded",
+    "layer_of",
+    "simulate",
+    "simulate_wrapped",
+]
 
 T = TypeVar("T")
 
@@ -44,7 +56,7 @@ Request: TypeAlias = Callable[..., Awaitable[object]]
 """Makes a request to the simulated server, whatever arguments it is given."""
 
 _QUANTILES = (0.5, 0.9, 0.99)
-_COLLECTED = 100_000
+_COLLECTED = 500_000
 _MAX_CHAIN = 10
 
 
@@ -79,12 +91,8 @@ def simulate(
     """
     if not callable(function):
         raise TypeError(f"simulate({function!r}): give a function, guarded by policies or not")
-    record = find_guarded(function)
-    stack: tuple[str, ...] = ()
-    if record is not None:
-        stack = tuple(str(policy) for policy in record.policies if not isinstance(policy, Tracked))
-    run = _Run(name_of(function), stack, functools.partial(_with_copies, record), scenario, arguments, progress)
-    return in_own_context(run.run)
+    run = Run([layer_of(function, scenario, arguments=arguments)], progress)
+    return in_own_context(run.run)[0]
 
 
 def simulate_wrapped(
@@ -107,8 +115,17 @@ def simulate_wrapped(
     >>> simulate_wrapped(with_budget, Scenario(rps=20, capacity=50, duration=20, failing=0.2)).verdict
     'safe'
     """
-    run = _Run(name, (), wrap, scenario, arguments, progress)
-    return in_own_context(run.run)
+    run = Run([Layer(name, (), wrap, scenario, arguments)], progress)
+    return in_own_context(run.run)[0]
+
+
+def layer_of(function: Callable[..., object], scenario: Scenario, **options: Any) -> Layer:
+    """Return the layer of *function*, with its policies and the other *options* of `Layer`."""
+    record = find_guarded(function)
+    stack: tuple[str, ...] = ()
+    if record is not None:
+        stack = tuple(str(policy) for policy in record.policies if not isinstance(policy, Tracked))
+    return Layer(name_of(function), stack, functools.partial(_with_copies, record), scenario, **options)
 
 
 def _with_copies(record: Guarded | None, request: Request) -> Callable[..., Any]:
@@ -132,14 +149,11 @@ def find_guarded(function: Callable[..., object]) -> Guarded | None:
     return None
 
 
-class _Run:
-    """One run of a simulation.
+class Layer:
+    """A function and its server in a run: the policies of each client, and the counts. *depth* is 0 for the first.
 
-    It owns the loop, the server, the clients' stacks and the counts of each second, and is used once. All of it runs in
-    one thread. Calls are tasks of the loop, whose agenda holds the arrivals.
-
-    Where the scenario simulates several clients as one, a simulated call counts as a *batch* of calls in every number:
-    rates of the model are divided by it, and counts multiplied.
+    Without a *below* the server answers by itself; with one it calls that layer. With *deadlines* the requests of each
+    layer carry those of their callers.
     """
 
     def __init__(
@@ -148,8 +162,11 @@ class _Run:
         stack: tuple[str, ...],
         wrap: Callable[[Request], Callable[..., Any]],
         scenario: Scenario,
-        arguments: Arguments | None,
-        progress: Progress | None,
+        arguments: Arguments | None = None,
+        below: Layer | None = None,
+        *,
+        depth: int = 0,
+        deadlines: bool = False,
     ) -> None:
         assert scenario.batch is not None
         self.scenario = scenario
@@ -159,148 +176,38 @@ class _Run:
         self.stack = stack
         self.wrap = wrap
         self.arguments = arguments
-        self.progress = progress
-        seconds = math.ceil(scenario.duration)
-        self.series = Series.empty(seconds)
+        self.below = below
+        self.deadlines = deadlines
+        self.series = Series.empty(math.ceil(scenario.duration))
         self.durations: list[float] = []
         self.bugs: list[Exception] = []
         self.stacks: dict[int, Callable[..., Any]] = {}
         # A generator for each purpose: with another policy the same calls come at the same moments.
-        self.chances = {name: random.Random(f"{scenario.seed} {name}") for name in ("calls", "server", "policies")}
+        number = f" {depth}" * bool(depth)
+        self.chances = {name: random.Random(f"{scenario.seed} {name}{number}") for name in ("calls", "server")}
 
-    def run(self) -> Simulation:
-        """Run the scenario to its end, and return the result.
+    def begin(self, loop: VirtualLoop) -> None:
+        """Begin a run in *loop*, with a server in which nothing has happened yet."""
+        below: Below | None = None
+        if self.below is not None:
+            self.below.begin(loop)
+            below = self._call_below
+        self.loop = loop
+        self.server = Server(self.scenario, loop, self.chances["server"], below, deadlines=self.deadlines)
 
-        Raises RuntimeError where a call has failed by a mistake of the simulated code: its numbers would mean nothing.
-        """
-        self.loop = VirtualLoop()
-        self.server = Server(self.scenario, self.loop, self.chances["server"])
-        with _rare_collection(), Switched(MUTED, everywhere=False):
-            run_virtually(self._main(), self.scenario.seed, loop=self.loop, chance=self.chances["policies"])
-        if self.bugs:
-            raise RuntimeError(
-                f"calls of {self.target} fail by themselves, first by {self.bugs[0]!r}: where a policy has key= or"
-                " cost=, give simulate() arguments=, a function that returns those of a call"
-            ) from self.bugs[0]
-        return self._result()
-
-    async def _main(self) -> None:
-        """Put what is known from the beginning into the agenda, and wait for the end of the scenario.
-
-        Calls in flight are cancelled then, and count as arrivals alone: the result judges no call of the last seconds.
-        """
-        done: asyncio.Future[None] = self.loop.create_future()
-        self.server.schedule()
-        self._schedule_arrivals()
-        for second in range(len(self.series)):
-            self.loop.at(second + 1.0, self._end_second, second)
-        self.loop.at(self.scenario.duration, lambda _: done.set_result(None))
-        await done
-        self.loop.clear()
-        calls = asyncio.all_tasks() - {asyncio.current_task()}
-        for call in calls:
-            call.cancel()
-        if calls:
-            await asyncio.wait(calls)
-
-    def _end_second(self, second: int) -> None:
-        """Note the queue at the end of a *second*, and report the progress."""
+    def end_second(self, second: int) -> None:
+        """Count the requests that wait."""
         self.series.queue[second] = self.server.queue_length * self.batch
-        if self.progress is not None:
-            self.progress((second + 1) / len(self.series))
 
-    # -- calls --------------------------------------------------------------------------------------------------------
+    async def _call_below(self, moment: float) -> bool:
+        """Call the next layer until *moment*, as one of the processes that the server consists of."""
+        assert self.below is not None
+        client = self.below.chances["calls"].randrange(self.below.clients)
+        return await self.below.make_call(client, moment - self.loop.now)
 
-    def _schedule_arrivals(self) -> None:
-        """Put the first calls into the agenda, by the scenario's kind of arrivals.
-
-        In an open model calls come however slow the answers are, as those of a web site do. In the closed model each
-        user waits for an answer, thinks, and calls again. By Little's law it takes rate times (think time + latency)
-        users to make calls at the rate that is wanted.
-        """
-        scenario = self.scenario
-        self.rate = scenario.rps / self.batch
-        self.surges = [event for event in scenario.events if isinstance(event, Surge)]
-        if scenario.arrivals == "closed":
-            users = max(1, round(self.rate * (scenario.think + scenario.latency.mean)))
-            for user in range(users):
-                self.loop.at(self._think(), self._call_of_user, user)
-        elif scenario.arrivals == "regular":
-            self.loop.at(0.0, self._schedule_second, 0)
-        else:
-            self._schedule_next()
-
-    def _think(self) -> float:
-        """Return the seconds until a user calls again: exponentially distributed, or 0 without any time to think."""
-        if not self.scenario.think:
-            return 0.0
-        return self.chances["calls"].expovariate(1 / self.scenario.think)
-
-    def _factor(self, moment: float) -> float:
-        """Return the factor of all surges that are in force at that *moment*."""
-        factor = 1.0
-        for surge in self.surges:
-            if surge.at <= moment < surge.ends:
-                factor *= surge.times
-        return factor
-
-    def _schedule_second(self, second: int) -> None:
-        """Put the calls of a second into the agenda: a whole number of them, at random moments."""
-        chance = self.chances["calls"]
-        before = round(second * self.rate)
-        number = round((round((second + 1) * self.rate) - before) * self._factor(second))
-        for place in range(number):
-            moment = second + chance.random()
-            if moment < self.scenario.duration:
-                self.loop.at(moment, self._call, (before + place) % self.clients)
-        if second + 1 < self.scenario.duration:
-            self.loop.at(second + 1.0, self._schedule_second, second + 1)
-
-    def _schedule_next(self) -> None:
-        """Put the next call of a Poisson process into the agenda; while the rate is higher, by thinning.
-
-        Thinning (Lewis and Shedler, 1979): candidates come at a rate that is never exceeded, and each is kept with a
-        probability, which is the rate at its moment divided by that rate.
-        """
-        chance, now = self.chances["calls"], self.loop.time()
-        most = max((math.prod(each.times for each in self.surges if each.times > 1), 1.0))
-        moment = now
-        while True:
-            moment += chance.expovariate(self.rate * most)
-            if moment >= self.scenario.duration:
-                return
-            if not self.surges or chance.random() * most < self._factor(moment):
-                break
-        self.loop.at(moment, self._call_and_schedule)
-
-    def _call_and_schedule(self, _: object) -> None:
-        """Make a call by a client at random, and schedule the next one."""
-        self._call(self.chances["calls"].randrange(self.clients))
-        self._schedule_next()
-
-    def _call(self, client: int) -> None:
-        """Begin a call of *client* in a task of its own."""
-        self._start(self._make_call(client))
-
-    def _call_of_user(self, user: int) -> None:
-        """Begin the next call of a *user* of the closed model."""
-        self._start(self._use(user))
-
-    def _start(self, call: Coroutine[Any, Any, None]) -> None:
-        self.loop.create_task(call)  # the loop's agenda, or the server's queue, leads to it
-
-    async def _use(self, user: int) -> None:
-        """Make the call of a *user*, and schedule the next one when it has ended."""
-        await self._make_call(user % self.clients)
-        self.loop.at(self.loop.time() + self._think(), self._call_of_user, user)
-
-    async def _make_call(self, client: int) -> None:
-        """Make one call through the stack of *client*, and count its end in the second in which it began.
-
-        The stack of a client is made with its first call, in virtual time. A call ends in one of five ways: answered in
-        time or late, substituted, rejected by a policy, or failed.
-        """
-        series, began = self.series, self.loop.time()
+    async def make_call(self, client: int, seconds: float = math.inf) -> bool:
+        """Call the function as *client*, under a deadline of *seconds*; return whether it has returned anything."""
+        series, began = self.series, self.loop.now
         second = int(began)
         series.arrivals[second] += self.batch
         stack = self.stacks.get(client)
@@ -310,7 +217,10 @@ class _Run:
         if self.arguments is not None:
             arguments = self.arguments(self.chances["calls"])
         try:
-            value = await stack(*arguments)
+            if seconds == math.inf:
+                value = await stack(*arguments)
+            else:
+                value = await Deadline(seconds).acall(stack, *arguments)
         except Exception as error:
             if ErrorCategory.REJECTED & classify(error):
                 series.rejected[second] += self.batch
@@ -318,16 +228,17 @@ class _Run:
                 series.failed[second] += self.batch
                 if not self._is_expected(error):
                     self.bugs.append(error)
-            return
+            return False
         if value is not ANSWER:
             series.substituted[second] += self.batch
-            return
-        took = self.loop.time() - began
+            return True
+        took = self.loop.now - began
         self.durations.append(took)
         if took <= cast("float", self.scenario.in_time):
             series.answered[second] += self.batch
         else:
             series.late[second] += self.batch
+        return True
 
     def _is_expected(self, error: BaseException | None) -> bool:
         """Whether the server or a policy has made *error*, or what it was raised from."""
@@ -341,13 +252,13 @@ class _Run:
 
     async def _request(self, *_arguments: object, **_keywords: object) -> object:
         """Make a request: what stands in the place of the function's body."""
-        second = int(self.loop.time())
+        second = int(self.loop.now)
         if second < len(self.series):
             self.series.sent[second] += self.batch
         return await self.server.request()
 
-    def _result(self) -> Simulation:
-        """Return the result: counts in calls and requests, and the quantiles of the calls that were answered."""
+    def result(self) -> Simulation:
+        """Return the result of the run."""
         durations = sorted(self.durations)
         quantiles: dict[float, float] = {}
         mean: float | None = None
@@ -356,6 +267,124 @@ class _Run:
             mean = math.fsum(durations) / len(durations)
         wasted = self.server.wasted * self.batch
         return Simulation(self.target, self.stack, self.scenario, self.series, quantiles, mean, wasted)
+
+
+class Run:
+    """One run of a simulation: the calls of the first of *layers*, each of which calls the next one."""
+
+    def __init__(self, layers: Sequence[Layer], progress: Progress | None) -> None:
+        self.layers = layers
+        self.first: Layer = layers[0]
+        self.progress = progress
+        scenario = self.first.scenario
+        self.scenario = scenario
+        self.policies_chance = random.Random(f"{scenario.seed} policies")
+
+    def run(self) -> tuple[Simulation, ...]:
+        """Return the result of each layer."""
+        for kind in (CallTimeoutError, DeadlineExceededError):
+            settle_hintless(kind, current_rules())  # no server has made them: in a storm each is searched for a hint
+        self.loop = VirtualLoop()
+        self.first.begin(self.loop)
+        with _rare_collection(), Switched(MUTED, everywhere=False):
+            run_virtually(self._main(), self.scenario.seed, loop=self.loop, chance=self.policies_chance)
+        for layer in self.layers:
+            if layer.bugs:
+                raise RuntimeError(
+                    f"calls of {layer.target} fail by themselves, first by {layer.bugs[0]!r}: where a policy has key="
+                    " or cost=, give simulate() arguments=, a function that returns those of a call"
+                ) from layer.bugs[0]
+        return tuple(layer.result() for layer in self.layers)
+
+    async def _main(self) -> None:
+        done: asyncio.Future[None] = self.loop.create_future()
+        for layer in self.layers:
+            layer.server.schedule()
+        self._schedule_arrivals()
+        for second in range(len(self.first.series)):
+            self.loop.at(second + 1.0, self._end_second, second)
+        self.loop.at(self.scenario.duration, lambda _: done.set_result(None))
+        await done
+        self.loop.clear()
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls)
+
+    def _end_second(self, second: int) -> None:
+        for layer in self.layers:
+            layer.end_second(second)
+        if self.progress is not None:
+            self.progress((second + 1) / len(self.first.series))
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _schedule_arrivals(self) -> None:
+        scenario = self.scenario
+        self.rate = scenario.rps / self.first.batch
+        self.surges = [event for event in scenario.events if isinstance(event, Surge)]
+        self.highest_factor: float = math.prod(surge.times for surge in self.surges if surge.times > 1)
+        if scenario.arrivals == "closed":
+            users = max(1, round(self.rate * (scenario.think + scenario.latency.mean)))
+            for user in range(users):
+                self.loop.at(self._think(), self._call_of_user, user)
+        elif scenario.arrivals == "regular":
+            self.loop.at(0.0, self._schedule_second, 0)
+        else:
+            self._schedule_next()
+
+    def _think(self) -> float:
+        if not self.scenario.think:
+            return 0.0
+        return self.first.chances["calls"].expovariate(1 / self.scenario.think)
+
+    def _factor(self, moment: float) -> float:
+        factor = 1.0
+        for surge in self.surges:
+            if surge.at <= moment < surge.ends:
+                factor *= surge.times
+        return factor
+
+    def _schedule_second(self, second: int) -> None:
+        """Put the calls of a second into the agenda: a whole number of them, at random moments."""
+        chance = self.first.chances["calls"]
+        before = round(second * self.rate)
+        number = round((round((second + 1) * self.rate) - before) * self._factor(second))
+        for place in range(number):
+            moment = second + chance.random()
+            if moment < self.scenario.duration:
+                self.loop.at(moment, self._call, (before + place) % self.first.clients)
+        if second + 1 < self.scenario.duration:
+            self.loop.at(second + 1.0, self._schedule_second, second + 1)
+
+    def _schedule_next(self) -> None:
+        """Put the next call of a Poisson process into the agenda; while the rate is higher, by thinning."""
+        chance, most, moment = self.first.chances["calls"], self.highest_factor, self.loop.now
+        while True:
+            moment += chance.expovariate(self.rate * most)
+            if moment >= self.scenario.duration:
+                return
+            if not self.surges or chance.random() * most < self._factor(moment):
+                break
+        self.loop.at(moment, self._call_and_schedule)
+
+    def _call_and_schedule(self, _: object) -> None:
+        self._call(self.first.chances["calls"].randrange(self.first.clients))
+        self._schedule_next()
+
+    def _call(self, client: int) -> None:
+        self._start(self.first.make_call(client))
+
+    def _call_of_user(self, user: int) -> None:
+        self._start(self._use(user))
+
+    def _start(self, call: Coroutine[Any, Any, object]) -> None:
+        self.loop.create_task(call)  # the loop's agenda, or the server's queue, leads to it
+
+    async def _use(self, user: int) -> None:
+        await self.first.make_call(user % self.first.clients)
+        self.loop.at(self.loop.now + self._think(), self._call_of_user, user)
 
 
 @contextlib.contextmanager

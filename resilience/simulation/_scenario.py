@@ -127,6 +127,8 @@ class Failures:
     full: Callable[[], Exception] = ConnectionRefusedError
     #: A request that fails at random: `Scenario.failing`.
     random: Callable[[], Exception] = ConnectionResetError
+    #: The server's own call of the next layer has failed: see `simulate_layers`.
+    below: Callable[[], Exception] = ConnectionResetError
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Scenario:
         arrivals: "poisson", calls that know nothing of each other; "regular", exactly *rps* in each second, at random
             moments; or "closed", users who call again when they have got an answer and thought about it.
         think: The mean time that a user of "closed" waits between an answer and the next call.
+        elsewhere: The disturbances of other servers, in the layers of `simulate_layers`: the run is judged after them.
         batch: How many alike clients are simulated as one. The server, the calls and the queue are smaller by the same
             factor, and the counts larger again. Unless given, as many as keep a run below 600,000 calls.
 
@@ -179,6 +182,7 @@ class Scenario:
     arrivals: Arrivals = "poisson"
     think: float = 1.0
     batch: int | None = None
+    elsewhere: tuple[Disturbance, ...] = ()
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -246,7 +250,7 @@ class Scenario:
     @property
     def trouble_begins(self) -> float:
         """When the first disturbance begins; the duration where there is none."""
-        return min((event.at for event in self.events), default=self.duration)
+        return min((event.at for event in (*self.events, *self.elsewhere)), default=self.duration)
 
     @property
     def trouble_ends(self) -> float:
@@ -254,7 +258,7 @@ class Scenario:
 
         One that lasts until the end of the run is the new state of things, to which calls have to come back.
         """
-        ends = [event.ends for event in self.events if event.ends < self.duration]
+        ends = [event.ends for event in (*self.events, *self.elsewhere) if event.ends < self.duration]
         return max(ends, default=self.duration)
 
     def to_dict(self) -> Mapping[str, Any]:
@@ -262,12 +266,17 @@ class Scenario:
         plain: dict[str, Any] = {
             option.name: getattr(self, option.name)
             for option in fields(self)
-            if option.name not in ("latency", "events", "failures")
+            if option.name not in ("latency", "events", "elsewhere", "failures")
         }
         plain["latency"] = asdict(self.latency)
-        plain["events"] = [{"kind": type(event).__name__.lower(), **asdict(event)} for event in self.events]
-        for options in (plain, *plain["events"]):
+        plain["events"] = [_event_to_dict(event) for event in self.events]
+        plain["elsewhere"] = [_event_to_dict(event) for event in self.elsewhere]
+        for options in (plain, *plain["events"], *plain["elsewhere"]):
             for name, value in options.items():
                 if value == math.inf:
                     options[name] = None
         return plain
+
+
+def _event_to_dict(event: Disturbance) -> dict[str, Any]:
+    return {"kind": type(event).__name__.lower(), **asdict(event)}

@@ -10,17 +10,23 @@ moment, and costs no coroutine. Only callers are tasks, each of which waits for 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import deque
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
 
+from resilience._deadline_context import deadline_or_inf
+from resilience.clock import current_clock
 from resilience.simulation._scenario import Disturbance, Outage, Pause, Resize, Scenario, Slowdown
 from resilience.simulation._virtual_loop import VirtualLoop
 
-__all__ = ["ANSWER", "Marker", "Server"]
+__all__ = ["ANSWER", "Below", "Marker", "Server"]
 
 E = TypeVar("E", bound=Disturbance)
+
+Below: TypeAlias = Callable[[float], Awaitable[bool]]
+"""Calls the next layer until a moment, or infinity, and returns whether it has answered."""
 
 
 class Marker:
@@ -48,10 +54,14 @@ class _Request:
     A future that is done before the work on it ends has been left by its caller, or has timed out at the client.
     """
 
-    __slots__ = ("answer", "paused")
+    __slots__ = ("answer", "call_below", "deadline", "paused")
 
-    def __init__(self, answer: asyncio.Future[object]) -> None:
+    def __init__(self, answer: asyncio.Future[object], deadline: float) -> None:
         self.answer = answer
+        #: The moment of the deadline that the request carries.
+        self.deadline = deadline
+        #: The task in which the server calls the next layer.
+        self.call_below: asyncio.Task[None] | None = None
         #: How long the server had stood still in all when it began to work on it.
         self.paused = 0.0
 
@@ -61,15 +71,19 @@ class Server:
 
     It is driven by the entries of its loop; a request is a future. It never looks whether the caller still waits.
 
-    The time of a request is its time in the queue, its work of the scenario's latency, and the way over the network.
-    Where clients are simulated in batches, one request stands for a batch, and workers and queue are fewer by the same
-    factor. Random numbers come from *chance* alone, in the order of the requests: the same seed gives the same run.
-
-    A disturbance never changes a request whose work has begun, but for an outage, which loses it, and a pause, which
-    prolongs it. Disturbances of one kind may overlap: their factors are multiplied, and pauses are counted.
+    With *below*, its work on a request ends with a call of the next layer, which keeps the worker. With *deadlines*
+    requests carry those of their callers: the server leaves a request whose deadline has passed when its turn comes.
     """
 
-    def __init__(self, scenario: Scenario, loop: VirtualLoop, chance: random.Random) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        loop: VirtualLoop,
+        chance: random.Random,
+        below: Below | None = None,
+        *,
+        deadlines: bool = False,
+    ) -> None:
         assert scenario.workers is not None
         assert scenario.capacity is not None
         assert scenario.batch is not None
@@ -77,6 +91,8 @@ class Server:
         self._chance = chance
         self._scenario = scenario
         self._failures = scenario.failures
+        self._below = below
+        self._deadlines = deadlines
         self._all_workers = max(1, round(scenario.workers / scenario.batch))
         self.workers: int = self._all_workers
         # So many workers have just the capacity: what rounding took or gave is in how long they work.
@@ -92,6 +108,7 @@ class Server:
         self._outages: list[Outage] = []
         self._pauses = 0
         self._paused_total = 0.0
+        self._pause_ends = 0.0
         #: Requests that have arrived, those that were refused included, and those done for a caller that had left.
         self.sent: int = 0
         self.wasted: int = 0
@@ -112,7 +129,7 @@ class Server:
         down, and by a queue that is full. Such a failure needs the time of the network, and no worker.
         """
         answer = self._loop.create_future()
-        scenario, now = self._scenario, self._loop.time()
+        scenario, now = self._scenario, self._loop.now
         self.sent += 1
         if scenario.client_timeout is not None:
             self._loop.at(now + float(scenario.client_timeout), self._time_out, answer)  # type: ignore[arg-type]
@@ -123,12 +140,18 @@ class Server:
         elif self._outages:
             self._answer_later(answer, self._failures.refused)
         elif len(self._in_service) < self.workers and not self._pauses and not self._queue:
-            self._begin(_Request(answer))
+            self._begin(_Request(answer, self._deadline()))
         elif self._bound is not None and len(self._queue) >= self._bound:
             self._answer_later(answer, self._failures.full)
         else:
-            self._queue.append(_Request(answer))
+            self._queue.append(_Request(answer, self._deadline()))
         return answer
+
+    def _deadline(self) -> float:
+        """Return the moment of the deadline of the caller, which calls in this context."""
+        if not self._deadlines:
+            return math.inf
+        return deadline_or_inf(current_clock())
 
     def _begin(self, request: _Request) -> None:
         """Have a worker begin with *request*; its end is an entry in the agenda.
@@ -137,33 +160,59 @@ class Server:
         """
         self._in_service[request] = None
         request.paused = self._paused_total
-        self._loop.at(self._loop.time() + self._draw() * self._slowdown, self._finish, request)
+        self._loop.at(self._loop.now + self._draw() * self._slowdown, self._finish, request)
 
     def _finish(self, request: _Request) -> None:
         """End the work on *request*, or go on with it for as long as the server has stood still meanwhile."""
         owed = self._paused_total - request.paused
         if owed:
             request.paused = self._paused_total
-            self._loop.at(self._loop.time() + owed, self._finish, request)
+            self._loop.at(self._loop.now + owed, self._finish, request)
             return
         if request not in self._in_service:  # lost in an outage
             return
-        del self._in_service[request]
-        self.wasted += request.answer.done()
+        if self._below is not None:
+            request.call_below = self._loop.create_task(self._call_below(request, self._below))
+            return
+        self._end(request)
         if self._scenario.network:
-            self._loop.at(self._loop.time() + self._scenario.network, _deliver, request.answer)
+            self._loop.at(self._loop.now + self._scenario.network, _deliver, request.answer)
         else:
             _deliver(request.answer)
         self._serve()
 
+    async def _call_below(self, request: _Request, below: Below) -> None:
+        answered = await below(request.deadline)
+        # A server that stands still gives no answer before it goes on.
+        self._loop.at(max(self._loop.now, self._pause_ends), self._finish_above, (request, answered))
+
+    def _finish_above(self, ended: tuple[_Request, bool]) -> None:
+        """Answer *ended*, a request and whether the next layer has answered."""
+        request, answered = ended
+        if request not in self._in_service:  # lost in an outage
+            return
+        self._end(request)
+        if answered:
+            self._loop.at(self._loop.now + self._scenario.network, _deliver, request.answer)
+        else:
+            self._answer_later(request.answer, self._failures.below)
+        self._serve()
+
+    def _end(self, request: _Request) -> None:
+        del self._in_service[request]
+        self.wasted += request.answer.done()
+
     def _serve(self) -> None:
         """Begin with the requests that have waited longest, while workers are free and the server is not paused."""
         while self._queue and len(self._in_service) < self.workers and not self._pauses:
-            self._begin(self._queue.popleft())
+            request = self._queue.popleft()
+            if request.deadline > self._loop.now:
+                self._begin(request)
+            else:
+                self._answer_later(request.answer, self._failures.timed_out)
 
     def _answer_later(self, answer: asyncio.Future[object], failure: Callable[[], Exception]) -> None:
-        """Fail the request when the network has carried the *failure*, of which the exception is made then."""
-        self._loop.at(self._loop.time() + self._scenario.network, self._fail, (answer, failure))
+        self._loop.at(self._loop.now + self._scenario.network, self._fail, (answer, failure))
 
     def _time_out(self, answer: asyncio.Future[object]) -> None:
         """Fail a request that the client's own time limit has ended, unless it has been answered."""
@@ -201,6 +250,8 @@ class Server:
         self._in_service.clear()
         self._queue.clear()
         for request in lost:
+            if request.call_below is not None:
+                request.call_below.cancel()
             if event.mode == "hang":
                 self._hung.append(request.answer)
             else:
@@ -228,15 +279,14 @@ class Server:
         self._serve()
 
     def _in_force(self, kind: type[E]) -> list[E]:
-        """Return the disturbances of a *kind* that are in force now: at their end they are not."""
-        now = self._loop.time()
+        now = self._loop.now
         return [event for event in self._scenario.events if isinstance(event, kind) and event.at <= now < event.ends]
 
     def _pause(self, event: Pause) -> None:
-        """Stand still, as in a garbage collection: `_finish` prolongs what is in service. A pause may repeat itself."""
-        now = self._loop.time()
+        now = self._loop.now
         self._pauses += 1
         self._paused_total += event.lasts
+        self._pause_ends = max(self._pause_ends, now + event.lasts)
         self._loop.at(now + event.lasts, self._go_on, event)
         if event.every is not None:
             self._loop.at(now + event.every, self._pause, event)

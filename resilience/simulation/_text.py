@@ -86,7 +86,7 @@ def conclusion(result: Simulation) -> str:
             f"Overloaded: even without trouble only {before.answered:.0%} of the calls are answered in time, of"
             f" {rate(result.scenario.rps)} offered to a server that can do {rate(result.scenario.capacity or 0.0)}."
         )
-    if not result.scenario.events:
+    if not (result.scenario.events or result.scenario.elsewhere):
         return f"Safe without trouble: {before.answered:.1%} of the calls are answered in time."
     if result.verdict == "metastable":
         left = len(result.series) - result.trouble_ends

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from resilience._asyncio_timeout import begin_single, finish_timeout
+from resilience._asyncio_timeout import TimeoutEntry, enter_table, expire_entry, finish_timeout
 from resilience.clock import SYSTEM, TimeLimit, Waitable, _clock
 
 __all__ = ["VirtualLoop", "VirtualLoopClock", "in_own_context", "run_virtually"]
@@ -27,6 +27,18 @@ __all__ = ["VirtualLoop", "VirtualLoopClock", "in_own_context", "run_virtually"]
 T = TypeVar("T")
 
 _EPOCH = 946_684_800.0  # 2000-01-01T00:00:00Z, where `resilience.testing.virtual_time` begins, too
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer that is left in the heap when it is cancelled, and passed over when its moment comes."""
+
+    __slots__ = ()
+
+    def cancel(self) -> None:
+        """Cancel it; the loop need not know."""
+        self._cancelled: bool = True
+        self._callback: Any = None  # no reference to what would have been called
+        self._args: Any = None
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -43,13 +55,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._now = 0.0
+        #: The virtual time in seconds; `time` returns the same.
+        self.now: float = 0.0
+        #: The limits in force, of all tasks.
+        self.limits: dict[TimeoutEntry, None] = {}
         self._count = itertools.count()
         self._agenda: list[tuple[float, int, Callable[[Any], object], Any]] = []
 
     def time(self) -> float:
         """Return the virtual time in seconds."""
-        return self._now
+        return self.now
 
     def at(self, moment: float, function: Callable[[Any], object], argument: Any = None) -> None:
         """Call *function* with *argument* at that *moment*, in seconds; of one moment in the order of these calls."""
@@ -65,12 +80,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Have *callback* called at that moment, as asyncio does."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, self, context)
         self.at(when, self._ready.append, timer)
         return timer
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Leave a cancelled timer where it is: it is passed over when its moment comes."""
+    def call_soon(  # type: ignore[override]  # typeshed has a variadic type of the arguments
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Have *callback* called before time goes on, as asyncio does, without its checks for debugging."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def _run_once(self) -> None:
         """Run what is ready; where nothing is, let time jump until something is."""
@@ -79,7 +99,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not agenda:
                 raise RuntimeError("every task waits for another: the simulation would never end")
             moment, _, function, argument = heapq.heappop(agenda)
-            self._now = max(self._now, moment)
+            self.now = max(self.now, moment)
             function(argument)
         for _ in range(len(ready)):
             handle = ready.popleft()
@@ -108,11 +128,11 @@ class VirtualLoopClock:
 
     def now(self) -> float:
         """Return the virtual time in seconds."""
-        return self._loop.time()
+        return self._loop.now
 
     def wall(self) -> float:
         """Return seconds since 1970, as if the simulation had begun on 2000-01-01T00:00:00Z."""
-        return _EPOCH + self._loop.time()
+        return _EPOCH + self._loop.now
 
     def random(self) -> float:
         """Return the next random number of the simulation's seed, in [0, 1)."""
@@ -135,33 +155,43 @@ class VirtualLoopClock:
 
 
 class _Limit:
-    """A time limit on a block of the running task, by a timer of the loop.
-
-    It is entered and left in the same task, and tells its own cancellation from one of the caller's as real limits do.
-    """
+    """A time limit on a block of the running task. Its entry in the agenda stays when the block is over."""
 
     __slots__ = ("_entry", "_loop", "_seconds", "expired")
 
     def __init__(self, loop: VirtualLoop, seconds: float) -> None:
         self._loop = loop
         self._seconds = seconds
+        self._entry: TimeoutEntry | None = None
         self.expired: bool = False
 
     def __enter__(self) -> _Limit:
         task = asyncio.current_task(self._loop)
         assert task is not None, "calls run in tasks"
-        self._entry = begin_single(self._loop, task, self._seconds)
+        loop = self._loop
+        due = loop.now + self._seconds
+        self._entry = enter_table(loop.limits, task, due)
+        if due > loop.now:
+            loop.at(due, self._expire)
+        else:  # before the event that the task waits for
+            loop.call_soon(self._expire, None)
         return self
+
+    def _expire(self, _: object) -> None:
+        if self._entry is not None:
+            expire_entry(self._entry)
 
     @property
     def passed(self) -> bool:
         """Whether its time has passed, while the block may still be ending."""
-        return self._entry.table is None
+        return self._entry is not None and self._entry.table is None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        self.expired = finish_timeout(self._entry, error)
+        assert self._entry is not None, "the block has been entered"
+        entry, self._entry = self._entry, None
+        self.expired = finish_timeout(entry, error)
         return self.expired
 
 
