@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -200,10 +201,7 @@ class ProfileOverride(Undo):
         """End this override, whatever was overridden before or since. Idempotent."""
         with _lock:
             _overrides[:] = [rows for rows in _overrides if rows is not self._rows]
-            _in_force.update(
-                (bit, next((rows[bit] for rows in reversed(_overrides) if bit in rows), _SHIPPED[bit]))
-                for bit in self._rows
-            )
+            _in_force.update((bit, _row_of(_overrides, bit)) for bit in self._rows)
             _recompute_derived()
 
 
@@ -217,12 +215,30 @@ def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile
     ...     profile_of(ErrorCategory.RATE_LIMIT).base
     5.0
     """
-    changed = changed_profiles("override_profiles", rows)
+    override = replace_override(None, rows)
+    return ProfileOverride({}) if override is None else override
+
+
+def replace_override(
+    before: ProfileOverride | None, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]
+) -> ProfileOverride | None:
+    """Change rows of the table in place of the override *before*, at once; return the new one, None for no rows.
+
+    A row is derived from the table without that override. Raises as `override_profiles`, and changes nothing then.
+    """
+    replaced: Mapping[int, Profile] = {} if before is None else before._rows
     with _lock:
-        _overrides.append(changed)
-        _in_force.update(changed)
+        others = [known for known in _overrides if known is not replaced]
+        changed = changed_profiles("override_profiles", rows, functools.partial(_row_of, others))
+        _overrides[:] = [*others, changed] if changed else others
+        _in_force.update((bit, _row_of(_overrides, bit)) for bit in (*replaced, *changed))
         _recompute_derived()
-    return ProfileOverride(changed)
+    return ProfileOverride(changed) if changed else None
+
+
+def _row_of(overrides: Sequence[Mapping[int, Profile]], bit: int) -> Profile:
+    """Return the row of a leaf as *overrides* make it, the later ones winning."""
+    return next((rows[bit] for rows in reversed(overrides) if bit in rows), _SHIPPED[bit])
 
 
 def _recompute_derived() -> None:
@@ -232,8 +248,13 @@ def _recompute_derived() -> None:
             reading.clear()
 
 
-def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:
-    """Return the changed rows, checked, by the bit of their leaf."""
+def changed_profiles(
+    parameter: str,
+    rows: Mapping[CategoryLike, Mapping[str, object] | Profile],
+    row_of: Callable[[int], Profile] | None = None,
+) -> dict[int, Profile]:
+    """Return the changed rows, checked, by the bit of their leaf; *row_of* gives the present ones unless in force."""
+    row_of = row_of or _in_force.__getitem__
     changed: dict[int, Profile] = {}
     for key, change in rows.items():
         for leaf in combine(parameter, [key]):
@@ -246,5 +267,5 @@ def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, ob
                 raise ValueError(
                     f"{parameter}: {unknown[0]!r} is not a field of Profile; give one of {', '.join(sorted(fields))}"
                 )
-            changed[leaf.value] = dataclasses.replace(changed.get(leaf.value, profile_for(leaf)), **change)  # type: ignore[arg-type]  # checked by __post_init__
+            changed[leaf.value] = dataclasses.replace(changed.get(leaf.value) or row_of(leaf.value), **change)  # type: ignore[arg-type]  # checked by __post_init__
     return changed

@@ -112,8 +112,7 @@ class Hands:
         """
         timer: threading.Timer | None = None
         if seconds is not None and hold.action != "reset":
-            timer = threading.Timer(min(seconds, _LONGEST), self._expire, (place, breaker, hold))
-            timer.daemon = True
+            timer = self._timer(seconds, place, breaker, hold)
         with self._lock:
             _, before = self._holds.pop(place, (None, None))
             if hold.action != "reset":
@@ -146,10 +145,22 @@ class Hands:
         _announce(found.breaker, hold, seconds)
         return hold
 
-    def _expire(self, place: _Place, breaker: CircuitBreaker, hold: Hold) -> None:
-        """Take back what has been set for a time, unless something else has been set since."""
+    def _timer(self, seconds: float, place: _Place, breaker: CircuitBreaker, hold: Hold) -> threading.Timer:
+        """Return a timer of *seconds*; a longer one of `_LONGEST`, since the system waits for no longer at once."""
+        now = min(seconds, _LONGEST)
+        timer = threading.Timer(now, self._expire, (place, breaker, hold, seconds - now))
+        timer.daemon = True
+        return timer
+
+    def _expire(self, place: _Place, breaker: CircuitBreaker, hold: Hold, left: float = 0.0) -> None:
+        """Take back what has been set for a time, unless something else has been set since, or time is *left*."""
         with self._lock:
             if self._holds.get(place, (None,))[0] is not hold:
+                return
+            if left > 0:
+                timer = self._timer(left, place, breaker, hold)
+                self._holds[place] = hold, timer
+                timer.start()
                 return
             del self._holds[place]
         if breaker.mode is _MODES[hold.action]:

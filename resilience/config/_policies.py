@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, Ty
 
 from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
-from resilience._undo import Undo
 from resilience._validation import did_you_mean, parse_duration
 from resilience.config._managed import ConfiguredPolicies
 from resilience.config._plan import Plan, check_plan, make_plan
@@ -36,7 +35,7 @@ from resilience.config._sources import (
 from resilience.config._watching import Watch
 from resilience.events import ConfigurationChanged, ConfigurationRejected
 from resilience.policies.retry_budget import RetryBudget
-from resilience.profiles import override_profiles
+from resilience.profiles import ProfileOverride, replace_override
 
 if TYPE_CHECKING:
     from resilience.categories import CategoryLike
@@ -128,7 +127,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         self._managed: dict[str, ConfiguredPolicies] = {}
         self._routes: list[Route] = []
         self._clients: weakref.WeakSet[RoutedClient] = weakref.WeakSet()
-        self._rows: Undo | None = None
+        self._rows: ProfileOverride | None = None
         self._lock = fork_safe(threading.RLock())
         self._apply(self._merged())
 
@@ -313,7 +312,10 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         section, key = _path_of(option)
         with self._lock:
             changed = _copied(self._set)
-            (changed.policies.get(name, {}).get(section) or {}).pop(key, None)
+            sections = changed.policies.get(name, {})
+            (sections.get(section) or {}).pop(key, None)
+            if not sections.get(section):  # an empty one would switch the policy on
+                sections.pop(section, None)
             return self._change(changed)
 
     def reload(self) -> list[Change]:
@@ -393,12 +395,10 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
         _require_policies(routes, settings, self._source)
         prepared = self._prepared(settings, routes)
-        overrides = _overridden(settings.categories, self._source)
+        overrides = _overridden(self._rows, settings.categories, self._source)
         for step in prepared.steps:
             step()
         self._managed.update((name, ConfiguredPolicies(name, plan)) for name, plan in prepared.began.items())
-        if self._rows is not None:
-            self._rows()
         self._routes, self._rows, self._settings = routes, overrides, settings
 
     def _require_managed(self, settings: Settings) -> None:
@@ -506,15 +506,15 @@ def _applying(managed: ConfiguredPolicies, plan: Plan) -> Callable[[], None]:
         raise ConfigurationError(f"policies.{managed.name}: {error}") from error
 
 
-def _overridden(categories: Mapping[str, Mapping[str, Setting]], source: str) -> Undo | None:
-    """Change rows of the category table; return what takes that back, None where there are none.
+def _overridden(
+    before: ProfileOverride | None, categories: Mapping[str, Mapping[str, Setting]], source: str
+) -> ProfileOverride | None:
+    """Change rows of the category table in place of those *before*; return what takes that back, None for no rows.
 
     Raises ConfigurationError for an invalid row, and changes none then.
     """
-    if not categories:
-        return None
     rows = {label: {cell: setting.value for cell, setting in row.items()} for label, row in categories.items()}
     try:
-        return override_profiles(cast("Mapping[CategoryLike, Mapping[str, object]]", rows))
+        return replace_override(before, cast("Mapping[CategoryLike, Mapping[str, object]]", rows))
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{source}: categories: {error}") from error

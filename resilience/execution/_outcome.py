@@ -225,7 +225,7 @@ class ReportBuilder:
             return True
         in_program = bool(raised["frames"]) and raised["frames"][-1]["filename"] == FILENAME
         if at_limit and self._library_needs[0] and not in_program and "builtins.ModuleNotFoundError" not in bases:
-            return True  # compiled modules raise a TypeError, or another, where an object of theirs was not made
+            return True  # a compiled module raises a TypeError, or another, where it could not make an object
         if "builtins.KeyboardInterrupt" in bases:  # OpenBLAS sends SIGINT where it can start no thread
             in_library = bool(raised["frames"]) and not in_program
             return (at_limit and in_library) or _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
 
 import pytest
 
@@ -23,7 +24,8 @@ from resilience import (
     track_errors,
 )
 from resilience.admin import admin
-from resilience.admin._actions import ACTIONS
+from resilience.admin._actions import ACTIONS, Hands
+from resilience.circuits import CircuitMode
 from resilience.config import Policies
 from resilience.events import CircuitSetByHand, Event
 from resilience.fleet import Fleet
@@ -488,3 +490,23 @@ def test_it_can_be_mounted_by_starlette():
     assert client.post("/resilience/circuits/admin mounted/isolate", json=said, headers=headers).status_code == 200
     assert breaker.mode.value == "isolated"
     application.close()
+
+
+def test_a_hold_of_a_month_is_not_over_after_a_week(monkeypatch: pytest.MonkeyPatch):
+    timers: list[threading.Timer] = []
+
+    class Timer(threading.Timer):
+        def start(self) -> None:  # this test fires it
+            timers.append(self)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    month, week = 30 * 86400.0, 7 * 86400.0
+    circuit = circuit_breaker("held for a month")
+    hands = Hands()
+    hands.act("held for a month", None, "isolate", month, "ada", "moving house")
+    for timer in timers:  # each of the first four makes the next one
+        assert circuit.mode is CircuitMode.ISOLATED
+        timer.function(*timer.args)
+    assert circuit.mode is CircuitMode.NORMAL
+    assert [timer.interval for timer in timers] == [week, week, week, week, month - 4 * week]
+    hands.close()

@@ -11,6 +11,7 @@ import pytest
 from resilience import CircuitOpenError, subscribe
 from resilience.config import ConfigurationError, Policies
 from resilience.events import ConfigurationChanged, ConfigurationRejected, Event
+from resilience.profiles import profile_of
 from resilience.testing import virtual_time
 
 
@@ -180,6 +181,39 @@ def test_a_value_that_cannot_be_meant_is_not_set(file: pathlib.Path):
     with pytest.raises(ConfigurationError, match="set at run time"):
         policies.set("shop", "retry", 0)
     assert policies.value("shop", "retry") == 2
+
+
+def test_a_policy_that_was_set_by_hand_goes_when_that_is_taken_back(file: pathlib.Path):
+    write(file, timeout=2, retry="false")
+    policies = Policies.load(file, environment={})
+    before = str(policies["shop"])
+    policies.set("shop", "retry.attempts", 5)
+    assert "attempts=5" in str(policies["shop"])
+    policies.unset("shop", "retry.attempts")
+    assert str(policies["shop"]) == before
+    policies.set("shop", "bulkhead.limit", 5)
+    policies.unset("shop", "bulkhead.limit")
+    assert str(policies["shop"]) == before
+
+
+def test_a_cell_of_the_table_that_leaves_the_file_is_the_shipped_one_again(file: pathlib.Path):
+    shipped = profile_of("timeout")
+    file.write_text("[policies.shop]\nretry = 2\n[categories.timeout]\nbase = 5.0\n")
+    policies = Policies.load(file, environment={})
+    try:
+        assert profile_of("timeout").base == 5.0
+        file.write_text("[policies.shop]\nretry = 2\n[categories.timeout]\nweight = 2\n")
+        policies.reload()
+        assert (profile_of("timeout").base, profile_of("timeout").weight) == (shipped.base, 2)
+        file.write_text("[policies.shop]\nretry = 2\n[categories.timeout]\nbase = -1\n")
+        with pytest.raises(ConfigurationError):
+            policies.reload()
+        assert profile_of("timeout").weight == 2
+        file.write_text("[policies.shop]\nretry = 2\n")
+        policies.reload()
+        assert profile_of("timeout") == shipped
+    finally:
+        policies.close()
 
 
 def test_two_configurations_can_be_compared(file: pathlib.Path):
