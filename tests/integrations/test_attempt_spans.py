@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable
 
 import anyio
 import httpx
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +23,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from resilience import Pipeline, describe, retry_on_category, timeout
 from resilience.integrations import opentelemetry, prometheus
+from resilience.integrations.logging import log_events
 from resilience.integrations.opentelemetry import attempt_spans, current_trace
 from resilience.metrics import track_errors
 from resilience.testing import no_waits
@@ -189,3 +194,32 @@ def test_spans_of_an_instrumented_client_are_children_of_the_attempt(traces: Tra
         assert fetch() == 200
     get, fetch_span, _ = traces.spans
     assert get.parent.span_id == fetch_span.context.span_id
+
+
+def test_events_are_records_of_the_logs_api_with_their_fields_and_the_trace(traces: Traces):
+    exporter = InMemoryLogRecordExporter()
+    provider = LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    logger = logging.getLogger("tests.attempt_spans.logs")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the handler moves to another distribution
+        handler = LoggingHandler(logger_provider=provider)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+    @retry_on_category(attempts=2)
+    def charge() -> None:
+        raise ConnectionResetError("secret")
+
+    try:
+        with no_waits(), log_events(logger.name, text=False), traces.tracer.start_as_current_span("request") as span:
+            with pytest.raises(ConnectionResetError):
+                charge()
+    finally:
+        logger.removeHandler(handler)
+    records = [data.log_record for data in exporter.get_finished_logs()]
+    assert [record.body for record in records] == ["retry.scheduled", "retry.exhausted"]
+    assert [record.severity_text for record in records] == ["WARN", "ERROR"]
+    assert all(record.trace_id == span.get_span_context().trace_id for record in records)
+    assert records[1].attributes["category"] == "network"
+    assert "secret" not in str(records)
