@@ -14,6 +14,7 @@ import pytest
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
 from resilience.execution._worker.recorder import TRACE, Recording
+from resilience.execution._worker.statements import FILENAME
 from tests.execution.processes import has_ended
 
 MOST = 10.0
@@ -309,3 +310,32 @@ def test_a_program_that_writes_into_the_recorder_breaks_nothing(executor):
 def test_lines_inside_of_functions_are_on_the_path_of_a_traced_program_that_crashed(executor):
     report = run(executor, "import os\ndef f():\n    x = 1\n    os._exit(3)\nf()", trace=True)
     assert report.error.execution_context.execution_path[-2:] == ("line 3", "line 4 (failed)")
+
+
+@pytest.mark.parametrize(
+    ("limit", "at_limit", "frames", "expected"),
+    [
+        ("100MB", True, [], True),  # no memory for a traceback either
+        ("100MB", True, [{"filename": "sklearn/_base.pyx", "code": ""}], True),
+        ("100MB", True, [{"filename": FILENAME, "code": "int('x')"}], False),
+        ("100MB", False, [], False),
+        ("1GB", True, [], False),  # the library has what it takes
+    ],
+)
+def test_any_error_of_a_library_that_lacks_memory_is_a_matter_of_memory(
+    limit: str, at_limit: bool, frames: list[dict[str, str]], expected: bool
+):
+    from resilience.execution._outcome import ReportBuilder
+    from resilience.execution.security import SecurityPolicy
+
+    code = "from sklearn.linear_model import Ridge"
+    builder = ReportBuilder(
+        execution_id="e",
+        request=ExecutionRequest(code, memory_limit=limit),
+        code=code,
+        policy=SecurityPolicy.of("permissive"),
+        memory_is_limited=True,
+    )
+    bases = ["builtins.TypeError", "builtins.Exception"]
+    raised = {"bases": bases, "message": "", "frames": frames, "cause": None}
+    assert builder._lacked_memory(raised, at_limit=at_limit) is expected
