@@ -13,6 +13,7 @@ import contextlib
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,6 +53,8 @@ class Page(Document):
 
     def __init__(self, text: str, path: str) -> None:
         super().__init__(text, path)
+        #: The directory of a page that writes a configuration: its files are not those of the checkout.
+        self._folder = tempfile.TemporaryDirectory() if "resilience.toml" in text else None
         self._begun: set[int] = set()
         self._own: dict[str, object] = {}
 
@@ -60,10 +63,11 @@ class Page(Document):
         for name in _FIXTURES:
             self.namespace.pop(name, None)
         self.namespace.update(self._own)
-        for earlier in self.examples():
-            if earlier.start < example.start:
-                self._once(earlier)
-        self._once(example)
+        with contextlib.chdir(self._folder.name) if self._folder else contextlib.nullcontext():
+            for earlier in self.examples():
+                if earlier.start < example.start:
+                    self._once(earlier)
+            self._once(example)
         self._own = {name: self.namespace[name] for name in _FIXTURES if name in self.namespace}
 
     def _once(self, example: Example) -> None:
