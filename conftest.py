@@ -90,7 +90,7 @@ def _in_a_shop(namespace: dict[str, object]) -> None:
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/reference/*.md"],
     setup=_in_a_shop,
     fixtures=["docs_server", "own_events"],
     document_types={".md": Page},

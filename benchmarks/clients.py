@@ -1,7 +1,7 @@
 """The conformance matrix of HTTP clients as a page: ``python -m benchmarks.clients [--check]``.
 
 Takes every row of `tests/clients/rows.py` through every client and through the peers, against a real server on
-loopback, and writes `docs/clients-conformance.md`. ``--check`` writes nothing, and ends with 1 where one of our clients
+loopback, and writes `docs/benchmarks/clients.md`. ``--check`` writes nothing, and ends with 1 where one of our clients
 differs from what its row expects. One of the peers, clientwright, needs Python 3.12, and is left out below that.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 __all__ = ["main"]
 
-PAGE = Path(__file__).parents[1] / "docs" / "clients-conformance.md"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "clients.md"
 _MATRIX: Any = importlib.import_module("tests.clients.conformance")
 _ROWS: Sequence[Any] = importlib.import_module("tests.clients.rows").ROWS
 _DRIVERS: Sequence[Any] = importlib.import_module("tests.clients.drivers").DRIVERS

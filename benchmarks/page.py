@@ -10,20 +10,20 @@ from benchmarks import plot, table
 
 __all__ = ["write"]
 
-_DOCS = Path(__file__).parent.parent / "docs"
+_DOCS = Path(__file__).parent.parent / "docs" / "benchmarks"
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
 def write(documents: Sequence[Mapping[str, Any]]) -> Path:
     """Draw each of *documents*, and put their tables between the markers of the page. The text outside them stays."""
-    path = _DOCS / "benchmarks.md"
+    path = _DOCS / "times.md"
     before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
         raise ValueError(f"{path.name}: the markers {_BEGIN} and {_END} are gone; put them back")
     lines = ["", "", "## Targets", "", table.targets(documents), table.code_targets()]
     for found in documents:
-        drawn = f"benchmarks-{found['interpreter']}.svg"
+        drawn = f"times-{found['interpreter']}.svg"
         (_DOCS / drawn).write_text(plot.svg(found), encoding="utf-8")
         lines += [*_heading(found), f"![cost against peers]({drawn})", "", *table.sections(found)]
     lines += ["## Not measured", "", table.gaps(documents)]

@@ -32,7 +32,7 @@ from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = [*sorted((ROOT / "resilience").rglob("*.py")), *sorted((ROOT / "examples").rglob("*.py"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

@@ -64,7 +64,6 @@ NAVIGATION = {
     "Policies": [
         "standard",
         "clients",
-        "clients-conformance",
         "retry",
         "circuit-breaker",
         "timeout",
@@ -79,8 +78,8 @@ NAVIGATION = {
         "pipeline",
         "transactions",
     ],
-    "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
-    "More policies": ["revising", "streams", "extending", "lint"],
+    "Failures": ["categories", "errors", "translating", "collecting", "http"],
+    "More policies": ["revising", "streams", "extending"],
     "Operation": [
         "configuration",
         "admin",
@@ -92,11 +91,17 @@ NAVIGATION = {
         "chaos",
         "simulation",
         "planning",
-        "cli",
     ],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
-    "Reference": ["reference/index", "glossary"],
-    "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],
+    "Reference": ["reference/index", "reference/cli", "reference/libraries", "reference/lint", "reference/glossary"],
+    "Coming from elsewhere": ["migrating", "contrib"],
+    "Measured": [
+        "benchmarks/times",
+        "benchmarks/storm",
+        "benchmarks/load",
+        "benchmarks/half-open",
+        "benchmarks/clients",
+    ],
     "Examples": ["recipes", "shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.

@@ -16,7 +16,7 @@ __all__ = ["document", "markdown", "reasons", "write"]
 
 _ROOT = Path(__file__).parent.parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results" / "half_open.json"
-_PAGE = _ROOT / "docs" / "half-open.md"
+_PAGE = _ROOT / "docs" / "benchmarks" / "half-open.md"
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
 Document = Mapping[str, Any]

@@ -59,7 +59,9 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--table", action="append", choices=names, default=[], help="only this table; repeatable")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout in place of the tables")
     parser.add_argument("--plot", metavar="DIRECTORY", help="draw load-NAME.svg there")
-    parser.add_argument("--write", action="store_true", help="write docs/load.md, its pictures and the results")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/benchmarks/load.md, its pictures and the results"
+    )
     return parser
 
 

@@ -12,8 +12,8 @@ __all__ = ["write"]
 
 _ROOT = Path(__file__).parent.parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results"
-_PAGE = _ROOT / "docs" / "load.md"
-_DOCS = _ROOT / "docs"
+_PAGE = _ROOT / "docs" / "benchmarks" / "load.md"
+_DOCS = _ROOT / "docs" / "benchmarks"
 
 
 def _document(found: Result) -> str:

@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Simulate retries against a dependency in trouble: two to three minutes.",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout in place of the tables")
-    parser.add_argument("--write", action="store_true", help="write docs/storm.md, docs/storm.svg and the results")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/benchmarks/storm.md, docs/benchmarks/storm.svg and the results"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many simulations run at a time")
     options = parser.parse_args(arguments)
     found = find(options.jobs)

@@ -18,8 +18,8 @@ __all__ = ["SCENES", "document", "entry", "markdown", "tables", "write"]
 
 _ROOT = Path(__file__).parent.parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results" / "storm.json"
-_PAGE = _ROOT / "docs" / "storm.md"
-_PLOT = _ROOT / "docs" / "storm.svg"
+_PAGE = _ROOT / "docs" / "benchmarks" / "storm.md"
+_PLOT = _ROOT / "docs" / "benchmarks" / "storm.svg"
 _BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
 
 SCENES = {"outage": "It dies", "overload": "It is slow"}

@@ -1,7 +1,7 @@
 """Options of two policies of a stack that contradict each other: limits, waits, windows, calls that must not repeat.
 
 Each rule is a `PairRule`: the kinds of the two policies, and a function that says what is wrong with them, if anything.
-To add one, write that function, its entry in `PAIR_RULES`, and a row in ``docs/lint.md``.
+To add one, write that function, its entry in `PAIR_RULES`, and a row in ``docs/reference/lint.md``.
 """
 
 from __future__ import annotations

@@ -307,7 +307,7 @@ def document(interpreter: str = "cpython-3.11") -> dict[str, Any]:
 
 
 def test_the_page_keeps_what_is_written_around_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = tmp_path / "benchmarks.md"
+    written = tmp_path / "times.md"
     written.write_text("before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n", encoding="utf-8")
     monkeypatch.setattr(page, "_DOCS", tmp_path)
     page.write([document(), document("cpython-3.13")])
@@ -325,11 +325,11 @@ def test_the_page_keeps_what_is_written_around_the_results(tmp_path: Path, monke
 
 
 def test_a_page_without_its_markers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "benchmarks.md").write_text("by hand\n", encoding="utf-8")
+    (tmp_path / "times.md").write_text("by hand\n", encoding="utf-8")
     monkeypatch.setattr(page, "_DOCS", tmp_path)
     with pytest.raises(ValueError, match="put them back"):
         page.write([document()])
-    assert (tmp_path / "benchmarks.md").read_text(encoding="utf-8") == "by hand\n"
+    assert (tmp_path / "times.md").read_text(encoding="utf-8") == "by hand\n"
 
 
 def test_the_tables_show_targets_peers_and_what_is_missing() -> None:

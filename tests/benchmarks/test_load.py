@@ -36,11 +36,11 @@ def few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_the_page_and_its_picture_hold_the_results_that_are_kept(table: Table):
     found = kept(table)
-    assert markdown(table, found) in (ROOT / "docs" / "load.md").read_text(encoding="utf-8")
+    assert markdown(table, found) in (ROOT / "docs" / "benchmarks" / "load.md").read_text(encoding="utf-8")
     if table.draw is not None:
         text = svg(table.draw(found), table.name)
         assert text == svg(table.draw(found), table.name)
-        assert (ROOT / "docs" / f"load-{table.name}.svg").read_text(encoding="utf-8") == text
+        assert (ROOT / "docs" / "benchmarks" / f"load-{table.name}.svg").read_text(encoding="utf-8") == text
         ET.fromstring(text)
 
 

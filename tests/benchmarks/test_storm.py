@@ -208,11 +208,11 @@ def kept() -> dict[str, Any]:
 
 
 def test_the_page_and_its_picture_hold_the_results_that_are_kept(kept: dict[str, Any]):
-    assert page.markdown(kept) in (ROOT / "docs" / "storm.md").read_text(encoding="utf-8")
+    assert page.markdown(kept) in (ROOT / "docs" / "benchmarks" / "storm.md").read_text(encoding="utf-8")
     names = [row["name"] for row in kept["scenes"]["outage"]["rows"]]
     assert names == [strategy.name for strategy in STRATEGIES]
     shown = [strategy.name for strategy in STRATEGIES if strategy.shown]
-    drawn = (ROOT / "docs" / "storm.svg").read_text(encoding="utf-8")
+    drawn = (ROOT / "docs" / "benchmarks" / "storm.svg").read_text(encoding="utf-8")
     assert all(f">{name}</text>" in drawn for name in shown)
 
 

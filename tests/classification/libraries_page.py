@@ -1,4 +1,4 @@
-"""The page `docs/libraries.md`, made from the tables: ``uv run python -m tests.classification.libraries_page``."""
+"""Write `docs/reference/libraries.md` from the tables: ``uv run python -m tests.classification.libraries_page``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from resilience.classification.libraries import known_libraries, library_named
 
-PAGE = Path(__file__).parents[2] / "docs" / "libraries.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "libraries.md"
 
 BY_GENERAL_RULES = {
     "aiobotocore, boto3 resources": "botocore's table: they raise its exceptions",

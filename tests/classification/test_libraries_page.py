@@ -1,4 +1,4 @@
-"""`docs/libraries.md` says what the tables say, and every library of a table has its file named to freezers."""
+"""`docs/reference/libraries.md` says what the tables say; files of each library with a table are named to freezers."""
 
 from __future__ import annotations
 

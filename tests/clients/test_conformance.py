@@ -33,7 +33,7 @@ def test_the_matrix_has_more_than_forty_rows_with_names_of_their_own() -> None:
 
 
 def test_the_page_has_every_row_and_every_client() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "clients-conformance.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "benchmarks" / "clients.md").read_text("utf-8")
     assert [row.name for row in ROWS if f"| {row.name} |" not in page] == []
     assert [driver.name for driver in (*DRIVERS, *PEERS) if f"| {driver.name} " not in page] == []
     assert "**no**" not in page
