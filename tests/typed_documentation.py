@@ -1,6 +1,6 @@
 """The documentation as modules for type checkers: the Python blocks of a page, in order, are one module.
 
-`write_modules` writes them, and the settings of both checkers: their strict modes. Left out is what concerns the layout
+`write_modules` writes them. Both checkers read them in their strict modes. Left out is what concerns the layout
 of a page, where a name is defined again in a later block and a prompt shows the value of an expression.
 """
 
@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "recipes.md")]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-_MYPY = "[mypy]\nstrict = True\ndisable_error_code = no-redef\n"
+#: Said in the module: settings that are not the project's would have mypy check the project once more.
+_MYPY = '# mypy: disable-error-code="no-redef"\n'
 _PYRIGHT = {
     "typeCheckingMode": "strict",
     "pythonVersion": "3.11",
@@ -36,25 +37,24 @@ def module_of(page: str) -> str:
 
 
 def write_modules(folder: Path) -> None:
-    """Write a module for each page that has code, and the settings of the checkers."""
+    """Write a module for each page that has code, and the settings of pyright."""
     for page in PAGES:
         code = module_of(page.read_text("utf-8"))
         if code:
             name = page.stem.lower().replace("-", "_")
-            (folder / f"{name}_page.py").write_text(code, "utf-8")
+            (folder / f"{name}_page.py").write_text(_MYPY + code, "utf-8")
     write_settings(folder)
 
 
 def write_settings(folder: Path) -> None:
-    """Write the settings of both checkers."""
-    (folder / "mypy.ini").write_text(_MYPY, "utf-8")
+    """Write the settings of pyright."""
     (folder / "pyrightconfig.json").write_text(json.dumps(_PYRIGHT), "utf-8")
 
 
 def errors_of_mypy(folder: Path) -> list[str]:
-    """Return the errors that mypy finds in the modules of *folder*, with the settings there."""
-    cache = ROOT / ".mypy_cache"
-    command = ["mypy", "--config-file", "mypy.ini", "--cache-dir", str(cache), "--no-pretty", "."]
+    """Return the errors that mypy finds in the modules of *folder*, with the settings of the project."""
+    settings, cache = ROOT / "pyproject.toml", ROOT / ".mypy_cache"
+    command = ["mypy", "--config-file", str(settings), "--cache-dir", str(cache), "--no-pretty", "."]
     found = _run([sys.executable, "-m", *command, "--python-executable", sys.executable], folder)
     return [line for line in found.splitlines() if ": error: " in line]
 

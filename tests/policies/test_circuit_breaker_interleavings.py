@@ -9,14 +9,15 @@ foreign cancellation, of circuits that know slow calls and of those that do not.
 Calls that stand in each other go through two circuits, each of which is closed, half-open or ramping up at first. Their
 programs are played to the model of `tests.circuit_model`, which predicts every answer, event and number after each
 step: 4 320 of three calls, each in the one before, in every order of their ends and through every choice of circuits;
-and 1 260 of two calls that each call through the circuit of the other. The deep run has 87 480 programs of three calls
+and 945 of two calls that each call through the circuit of the other. The deep run has 87 480 programs of three calls
 that stand in each other in any of six ways, or are cancelled; 30 240 in which time passes; 12 960 of blocks, suspended
-generators and permits by hand; and 90 720 of two that cross and may fail.
+generators and permits by hand; and 45 360 of two that cross and may fail.
 """
 
 from __future__ import annotations
 
 import itertools
+import os.path
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -224,8 +225,14 @@ def nested(parents: Parents, ends: tuple[str, ...], ticks: int = 0, done: Progra
 
 
 def play_nested(
-    program: Program, parents: Parents, circuits: tuple[int, ...], starts: tuple[str, ...], way: str = "policy"
+    program: Program,
+    parents: Parents,
+    circuits: tuple[int, ...],
+    starts: tuple[str, ...],
+    way: str = "policy",
+    compared: int = 0,
 ) -> None:
+    """Play *program*, whose first steps another one has *compared*."""
     player = Player(WITHIN_ANOTHER, WITHIN_ANOTHER)
     begun: dict[int, Held] = {}
 
@@ -248,7 +255,7 @@ def play_nested(
             if start == "ramp":
                 player.call(Step("call", what="ok", circuit=circuit))
         player.wait(Step("wait", seconds=0.5))
-        for step, call in program:
+        for number, (step, call) in enumerate(program):
             if step == "begin":
                 begin(call)
             elif step == "tick":
@@ -258,7 +265,8 @@ def play_nested(
                     player.cancel_held(begun[call], Step("cancel"))
                 else:
                     player.end_held(begun[call], Step("end", what={"succeed": "ok", "fail": "network"}[step]))
-            player.compare()
+            if number >= compared:
+                player.compare()
 
 
 def crossed(calls: int) -> list[tuple[int, ...]]:
@@ -269,15 +277,25 @@ def crossed(calls: int) -> list[tuple[int, ...]]:
 def explore(
     parents: Parents, ends: tuple[str, ...], starts: tuple[str, str], ticks: int = 0, way: str = "policy"
 ) -> int:
-    """Play every program of those calls, through every choice of circuits; return how many there are."""
+    """Play every program of those calls, through every choice of circuits; return how many there are.
+
+    Of calls that cross, one that begins with the second is that of the other order of *starts*, its circuits exchanged.
+    """
     ways = [(0, 1, 1, 0)] if parents == CROSSING else crossed(len(parents))
     programs = list(nested(parents, ends, ticks))
-    for program, circuits in itertools.product(programs, ways):
-        play_nested(program, parents, circuits, starts, way)
+    if parents == CROSSING and starts[0] == starts[1]:
+        programs = [program for program in programs if program[0] == ("begin", 0)]
+    for circuits in ways:
+        before: Program = ()
+        for program in programs:
+            compared = len(os.path.commonprefix([before, program]))
+            play_nested(program, parents, circuits, starts, way, compared)
+            before = program
     return len(programs) * len(ways)
 
 
 BOTH = [*itertools.product(STARTS, STARTS)]
+UNORDERED = [*itertools.combinations_with_replacement(STARTS, 2)]
 
 
 @pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
@@ -287,7 +305,7 @@ def test_three_calls_in_each_other_go_as_the_model_predicts(starts: tuple[str, s
 
 @pytest.mark.parametrize("starts", [("half-open", "half-open"), ("half-open", "ramp")], ids=" and ".join)
 def test_two_calls_that_each_call_through_the_circuit_of_the_other_go_as_the_model_predicts(starts: tuple[str, str]):
-    assert explore(CROSSING, ("succeed",), starts) == 630
+    assert explore(CROSSING, ("succeed",), starts) == (315 if starts[0] == starts[1] else 630)
 
 
 @pytest.mark.slow
@@ -311,9 +329,9 @@ def test_leases_may_end_under_calls_in_each_other(starts: tuple[str, str]):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
+@pytest.mark.parametrize("starts", UNORDERED, ids=" and ".join)
 def test_two_calls_that_cross_and_may_fail_go_as_the_model_predicts(starts: tuple[str, str]):
-    assert explore(CROSSING, ("succeed", "fail"), starts) == 10080
+    assert explore(CROSSING, ("succeed", "fail"), starts) == (5040 if starts[0] == starts[1] else 10080)
 
 
 @pytest.mark.slow  # about the model, not the circuit: once is enough
