@@ -181,6 +181,16 @@ class FleetCircuit(CircuitBreakerPolicy):
         if isinstance(self.state, Closed):  # not under the lock, which another thread of the parent may have held
             self.state.fast_path = self.state.quiet = False
 
+    def reject_if_open(self, clock: Clock) -> CircuitOpenError | None:
+        """Return the error of a call that an open circuit rejects, once a mode whose time is over has ended."""
+        if self._ends_mode():
+            self._lane.pump()
+        return super().reject_if_open(clock)
+
+    def _ends_mode(self) -> bool:
+        """Whether calls see to it that a mode set by hand ends in time: an inline lane has no thread that does."""
+        return self._lane.inline and self.mode is not CircuitMode.NORMAL
+
     def _acquire(self, call: Call) -> Steps[Closed | ProbePermit | Outcome | None]:
         """Admit a call: see that what is known is current, ask for a lease where one is needed, then decide.
 
@@ -197,6 +207,8 @@ class FleetCircuit(CircuitBreakerPolicy):
 
     def _disarm(self) -> None:
         """Let the calls of a closed circuit take the fast path again, unless something else keeps them from it."""
+        if self._ends_mode():
+            return
         state = self.state
         if isinstance(state, Closed) and not (state.fast_path or state.observed or state.selective):
             with self._lock:
@@ -529,6 +541,8 @@ class FleetCircuit(CircuitBreakerPolicy):
         if has_listeners():
             emit(command)
             emit(self.mode_event(self.name))
+        if self._ends_mode():
+            self.arm()
         self._announce(transition)
 
     def _command(self, view: CircuitView) -> FleetCommanded:

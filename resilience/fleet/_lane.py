@@ -305,6 +305,7 @@ class Lane:
                 self._beat_if_due()
                 while not self._queue.empty():
                     self._perform(self._queue.get())
+                self._end_modes()
             finally:
                 self._pumping.release()
             if self._queue.empty():

@@ -274,16 +274,20 @@ def test_an_operator_isolates_and_releases_a_circuit_in_all_processes():
         assert [_passes(breaker) for breaker in breakers] == [True] * 3
 
 
-def test_a_command_ends_by_itself():
+@pytest.mark.parametrize(("command", "mode"), [("isolate", "isolated"), ("shadow", "shadow")])
+def test_a_command_ends_by_itself(command: str, mode: str):
     with virtual_time() as clock:
         breakers = circuits(2)
-        breakers[0].circuit.config.fleet.isolate("shared", by="ada", until=600)
+        getattr(breakers[0].circuit.config.fleet, command)("shared", by="ada", until=600)
         clock.advance(599)
-        assert breakers[1].circuit.config.fleet.snapshot()["circuits"][0]["mode"] == "isolated"
-        assert not _passes(breakers[1])
+        assert breakers[1].circuit.config.fleet.snapshot()["circuits"][0]["mode"] == mode
+        for breaker in breakers:
+            assert _passes(breaker) == (mode != "isolated")
+            assert breaker.mode.value == mode
         clock.advance(2)
-        breakers[1].circuit._lane.pump()
-        assert _passes(breakers[1])
+        for breaker in breakers:
+            assert _passes(breaker)
+            assert breaker.mode.value == "normal"
 
 
 def test_a_circuit_that_was_open_when_it_was_isolated_is_open_when_it_is_released():
