@@ -180,7 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tighten", action="store_true", help="lower words_allowed.json to what is found")
     options = parser.parse_args(arguments)
     words = Words.read()
-    all_finds = [find for path in _files() for find in finds(words, path)]
+    files = list(_files())
+    all_finds = [find for path in files for find in finds(words, path)]
     found = collections.Counter(_folder(find.path) for find in all_finds)
     allowed: dict[str, int] = json.loads(ALLOWED.read_text("utf-8"))
     if options.tighten:
@@ -190,6 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for find in all_finds:
         if options.list or _folder(find.path) in over:
             print(find)
+    if options.check and not over:
+        print(f"{len(files)} files: no folder has more than it may")
+        return 0
     for line in _table(all_finds, allowed):
         print(line)
     for folder in over:
