@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.typing import Evaluator
@@ -29,6 +30,10 @@ from tests.docs_server import DocsServer, serving
 # Hundreds of tests start an interpreter. Without cached bytecode each of them would compile all that it imports.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A busy machine is no reason to fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 collect_ignore_glob = [
     "resilience/_pyinstaller/hook-*.py",  # PyInstaller runs it, and nothing imports it
@@ -156,6 +161,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # while tests are collected: nothing of them is garbage
     config.addinivalue_line("markers", "slow: runs with --slow, with -m slow, or if its file is named")
     config.addinivalue_line(
         "markers", "generated_wrapper: about what only generated wrappers do; skipped with --wrappers=general"
@@ -169,6 +175,13 @@ def pytest_configure(config: pytest.Config) -> None:
         from resilience._runtime import decorate
 
         decorate._WRAPPERS = {flavour: _replaceable(make) for flavour, make in decorate._WRAPPERS.items()}
+
+
+def pytest_collection_finish() -> None:
+    """Spare each collection of garbage the hundreds of thousands of objects that the tests themselves are."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _replaceable(make: Callable[..., Callable[..., object]]) -> Callable[..., Callable[..., object]]:

@@ -4,14 +4,8 @@ import signal
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
 
 from tests.runners import RUNNERS, Runner
-
-# A busy machine is no reason to fail.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
-
 
 # A shell starts background jobs with SIGINT ignored, and their children inherit that: Ctrl-C would do nothing in them.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
