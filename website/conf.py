@@ -108,6 +108,7 @@ NAVIGATION = {
         "benchmarks/load",
         "benchmarks/half-open",
         "benchmarks/clients",
+        "benchmarks/reports",
     ],
     "Examples": ["recipes", "shop"],
 }
