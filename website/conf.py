@@ -96,6 +96,7 @@ NAVIGATION = {
     "Reference": [
         "reference/index",
         "reference/cli",
+        "reference/categories",
         "reference/libraries",
         "reference/execution-details",
         "reference/lint",
