@@ -48,9 +48,13 @@ class RetrySafety(enum.Enum):
 class Profile:
     """A row of the table: what policies do about failures of one leaf category.
 
-    *base* is the first backoff in seconds (None: never retried by default), *cost* the tokens a retry takes
-    from a retry budget of 500, *weight* what one failure counts for a circuit breaker. *pressure* is 1 where the failure
-    says that the dependency has too much to do, so that policies send it less, and 0 where it says nothing of its load.
+    *recovery* is what the caller should do next, *retry* whether `retry_on_category` without categories retries it.
+    *base* is the first backoff in seconds; where it is None, a retry that names the category begins with 0.1. *cost* is
+    the number of tokens that a retry takes from a retry budget of 500; 14 where it is 0 and *retry* is not set. *weight*
+    is what one failure counts for a circuit breaker; with 0 it never opens one. *pressure* is 1 where the failure says
+    that the dependency has too much to do, so that policies send it less, and 0 where it says nothing of its load.
+    *unsafe* says when a call that is not idempotent may be repeated, *http* and *grpc* the status that a service answers
+    with, *severity* the level of a log line.
 
     >>> profile_of(ErrorCategory.RATE_LIMIT).base
     1.0

@@ -39,14 +39,17 @@ def translating(translations: Mapping[Any, Translation], /, **parameters: object
 
     Keys are exception classes, names of classes that need not be installed (``"asyncpg.PostgresError"``: library and
     class, without the modules in between), or categories. The most specific key applies: the nearest class in the
-    error's MRO, then the category with the fewest leaves, then Exception.
+    error's MRO, then the category with the fewest leaves, then Exception. A category applies to an exception group
+    where it has all members. Translation stays in force where policies are switched off.
 
     Values are exception classes, or functions of the error that return an exception, or None to raise the error itself.
     A class gets those of *parameters* that its constructor has; the error as ``original_error``, ``original_exception``
-    or ``cause``; its text as ``message`` or as the first argument; its ``retry_after`` and ``status_code``.
+    or ``cause``; its text as ``message`` or ``error_message``, else, where it does not take the error, as the first
+    required argument or ``*args``; ``retry_after`` and ``status_code`` of the error or its response.
 
     The new error keeps what an enclosing retry needs: the wait that the old one asks for, and the report of a nested
-    retry. An instance of one of the target classes passes unchanged, as do cancellation and Ctrl-C.
+    retry. An instance of one of the target classes passes unchanged, unless its own class is a key, as do cancellation
+    and Ctrl-C.
 
     >>> class NotFoundError(Exception): ...
     >>> class DatabaseError(Exception):

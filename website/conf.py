@@ -93,7 +93,15 @@ NAVIGATION = {
         "planning",
     ],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
-    "Reference": ["reference/index", "reference/cli", "reference/libraries", "reference/lint", "reference/glossary"],
+    "Reference": [
+        "reference/index",
+        "reference/cli",
+        "reference/categories",
+        "reference/libraries",
+        "reference/execution-details",
+        "reference/lint",
+        "reference/glossary",
+    ],
     "Coming from elsewhere": ["migrating", "contrib"],
     "Measured": [
         "benchmarks/times",
@@ -101,6 +109,7 @@ NAVIGATION = {
         "benchmarks/load",
         "benchmarks/half-open",
         "benchmarks/clients",
+        "benchmarks/reports",
     ],
     "Examples": ["recipes", "shop"],
 }

@@ -71,6 +71,8 @@ def classify(exc: BaseException) -> ErrorCategory:
 
     Asked in this order: what the application registered, `exc.category`, the tables of client libraries, the status
     or code the exception carries, Python's own classes. UNKNOWN is the answer of none. `explain` says which answered.
+    Where `category` is a group, the rules that follow pick within it; where none does, one of its leaves is the answer.
+    It is read of each object; a change on a class may not be seen after its first exception was classified.
 
     Cancellation, Ctrl-C and anything else that is no `Exception` is CANCELLED; policies never ask about it. An
     exception group is as recoverable as its least recoverable member.

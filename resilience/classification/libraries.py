@@ -93,7 +93,12 @@ def register_library(name: str, library: ClientLibrary) -> Registration:
     The tables take the place of any others for that library, the toolkit's own included; for one class of a library
     that is known use `register`. Take the registration back by calling what is returned, or use it as a context
     manager. A distribution that brings tables for others to use declares an entry point instead, in the group
-    ``resilience.classification``, named like the module and resolving to the `ClientLibrary`.
+    ``resilience.classification``, named like the module and resolving to the `ClientLibrary`. In its `pyproject.toml`:
+
+        [project.entry-points."resilience.classification"]
+        acme = "acme._resilience:LIBRARY"
+
+    Registrations of the program come first, the toolkit's own tables next, entry points last.
 
     Raises TypeError and ValueError for a name that no top-level module can have, and for anything but a
     `ClientLibrary`.

@@ -191,7 +191,10 @@ class ResilienceError(Exception):
         """Return the body of an HTTP answer: `error`, `message`, `details`, and `retry_after` where there is one.
 
         *full* adds `code`, `category`, `severity` and `type`, for logs. Never raises. The result is plain JSON whatever
-        the details hold: long and deep ones are cut, and secrets are redacted.
+        the details hold: unknown objects are their `repr`; texts are cut at 2000 characters, containers at 50 entries
+        and 6 levels. Redacted are values under names such as `password`, `access_token`, `Authorization` and
+        `Set-Cookie`, passwords in URLs, credentials after ``Bearer``, and ``password='...'`` in a `repr`. A secret of
+        any other form in the message is shown.
         """
         body_of, _ = _documents()
         return body_of(self, full=full)

@@ -32,8 +32,9 @@ _lock = fork_safe(threading.RLock())
 class CodeRegistry:
     """The codes with one prefix: the class of each, and those that are retired.
 
-    ``CodeRegistry("SHOP")`` returns the same object each time. Codes are declared with their class. A code belongs to
-    its class for ever: declaring a taken or a retired one raises ValueError.
+    ``CodeRegistry("SHOP")`` returns the same object each time. A prefix is capital letters and digits. Codes are
+    declared with their class. A code belongs to its class for ever, though the message may change: declaring a taken
+    or a retired one raises ValueError. `str` of an error does not show it. `class_of_code` searches all registries.
 
     >>> from resilience.errors import ResilienceError
     >>> class LampLocked(ResilienceError, code="LAMPS-E001", category="conflict"): ...

@@ -11,7 +11,9 @@ __all__ = ["assert_codes"]
 def assert_codes(prefix: str, table: str | os.PathLike[str]) -> None:
     """Raise AssertionError unless the codes with *prefix* agree with *table*, the path of a Markdown file or its text.
 
-    Import the modules that declare the codes first. The error has a line with the fix for each problem.
+    Import the modules that declare the codes first. The error has a line with the fix for each problem: a public
+    exception without a code of its own; a code that is missing, listed twice, renumbered or given to another class; a
+    row that no class declares and that is not retired. Rows have a code in one cell and its class in the next.
 
     >>> from resilience.errors import ResilienceError
     >>> class JamMissing(ResilienceError, code="JAM-E001", category="not_found"): ...

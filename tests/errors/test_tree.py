@@ -88,7 +88,7 @@ def test_all_names_that_are_listed_are_there():
 @pytest.mark.parametrize(
     ("page", "modules"),
     [
-        ("errors.md", []),
+        ("reference/errors.md", []),
         ("reference/contrib.md", ["resilience.contrib.service"]),
         ("reference/contrib.md", ["resilience.contrib.executor"]),
     ],

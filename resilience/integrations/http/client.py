@@ -39,9 +39,11 @@ def error_from_response(
 
     The class is the one that declares the document's code in a registry of this process, or in *registry* alone. The
     category is that of the document, else that of the class, else that of the status. The wait is that of `Retry-After`
-    or of the document. No constructor is called with data of the server: its parameters become attributes where the
-    details have them. Raises TypeError for a *registry* that is none.
+    or of the document. Details are bounded, and without secrets. No constructor is called with data of the server: its
+    parameters become attributes where the details, or a default, name them; a problem that is not *public* has no
+    details. Raises TypeError for a *registry* that is none.
 
+    >>> import resilience.contrib.service  # declares TaskNotFoundError
     >>> body = b'{"error": "TASK_NOT_FOUND", "message": "Task t-7 not found", "details": {"task_id": "t-7"}}'
     >>> error = error_from_response((404, {"Retry-After": "3"}, body))
     >>> type(error).__name__, str(error), error.category.label, error.retry_after, error.task_id

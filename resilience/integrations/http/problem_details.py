@@ -108,7 +108,8 @@ def document(
 
     A problem has the user message of the error. *public* are categories whose messages and details are meant for the
     client, such as ``"client_error"``. The service format has message and details of every `ResilienceError`, as
-    `to_dict` does. Of any other exception both reveal no more than its category: no message, no arguments, no name.
+    `to_dict` does, and category and code in the headers `X-Error-Category` and `X-Error-Code`. Of any other exception
+    both reveal no more than its category: no message, no arguments, no name.
 
     Raises ValueError or TypeError for an invalid *format* or *public*, and for nothing that *exc* does.
 

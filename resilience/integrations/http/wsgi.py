@@ -35,7 +35,8 @@ class WsgiProblemMiddleware:
     """Answer exceptions of a WSGI application with a document, and log them.
 
     *format* and *public* as for `document`. An exception after the first piece of the body is logged and raised again,
-    since it cannot be answered. `SystemExit` and Ctrl-C pass.
+    since it cannot be answered. `SystemExit` and Ctrl-C pass. Flask answers what its views raise by itself, unless
+    `PROPAGATE_EXCEPTIONS` is set.
 
     >>> def shop(environ, start_response):
     ...     raise LookupError("no such lamp")
