@@ -114,8 +114,8 @@ def event_type(
     """Make a class a kind of event: a frozen dataclass with a *name* of its own and everything others need to know.
 
     *severity* is the level of its log line, or with *escalates* that of its category where that is higher. *counter* is
-    the metric it adds one to; each label is an attribute of the event, a field or a class variable. *on_span* adds it
-    to the current OpenTelemetry span.
+    the metric it adds one to; each label is an attribute of the event, a field or a class variable, and one with few
+    values. *on_span* adds it to the current OpenTelemetry span. Declare events before OpenTelemetry's ``install``.
 
     Raises TypeError where the class is made for a class that is not an `Event` and for a label that the event lacks,
     ValueError for a name that is not made of words joined by dots, or that another kind of event or metric has.

@@ -49,7 +49,10 @@ def metrics() -> Iterator[str]:
         yield f"| `{metric.prometheus_name}`<br>`{metric.name}` | {labels} | {metric.help} |"
 
 
-PAGES: dict[pathlib.Path, Callable[[], Iterator[str]]] = {DOCS / "events.md": events, DOCS / "metrics.md": metrics}
+PAGES: dict[pathlib.Path, Callable[[], Iterator[str]]] = {
+    DOCS / "reference" / "events.md": events,
+    DOCS / "reference" / "metrics.md": metrics,
+}
 
 
 def page(path: pathlib.Path) -> str:

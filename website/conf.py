@@ -100,6 +100,7 @@ NAVIGATION = {
         "reference/libraries",
         "reference/execution-details",
         "reference/lint",
+        "reference/fleet",
         "reference/glossary",
     ],
     "Coming from elsewhere": ["migrating", "contrib"],
@@ -110,6 +111,7 @@ NAVIGATION = {
         "benchmarks/half-open",
         "benchmarks/clients",
         "benchmarks/reports",
+        "benchmarks/fleet",
     ],
     "Examples": ["recipes", "shop"],
 }

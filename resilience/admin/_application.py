@@ -49,8 +49,9 @@ _MAX_BODY = 10_001
 class AdminApplication:
     """The admin page and its data, as an application: `admin` makes one.
 
-    An ASGI server calls it with three arguments, a WSGI server with two. Starlette, FastAPI and Django mount it as it
-    is. In an event loop it answers at once from memory; only a request that asks the store of a fleet goes to a thread.
+    An ASGI server calls it with three arguments, a WSGI server with two. Starlette and FastAPI mount it as it is; with
+    Django it stands beside Django's application in the server. In an event loop it answers at once from memory; only a
+    request that asks the store of a fleet goes to a thread.
 
     >>> application = admin()
     >>> parts = application({"REQUEST_METHOD": "GET", "PATH_INFO": "/health"}, lambda status, headers: print(status))

@@ -182,6 +182,7 @@ class Policies(Mapping[str, ConfiguredPolicies]):
             default: the name of the policies for requests that no route matches. None: those are not guarded.
 
         A reload replaces the policies, and the routes, of the client as well: a call that runs ends as it began.
+        `resilience.clients.protection_of` lists what each route has.
 
         Raises TypeError for a client that `protect` refuses, KeyError for a name that there is not, and
         ConfigurationError where there is neither a route nor a *default*, or where policies cannot guard the client,
@@ -272,7 +273,11 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         return _changes(self._settings, other._settings)
 
     def route(self, method: str, url: str) -> str | None:
-        """Return the name of the policies for a request, by the most specific route; None where no route matches."""
+        """Return the name of the policies for a request, by the most specific route; None where no route matches.
+
+        A host without ``*`` comes before one with, then the longer path, then a route with a method. Ports do not
+        count.
+        """
         found = best_route(self._routes, method, url)
         return None if found is None else found.policy
 
@@ -321,9 +326,18 @@ class Policies(Mapping[str, ConfiguredPolicies]):
     def reload(self) -> list[Change]:
         """Read all sources again, put what has changed in force, and return it.
 
-        Calls that run end as they began. Circuits, budgets and limits whose options are the same go on with what they
-        know; a circuit whose options have changed keeps its state, and the time for which it is open. Raises
-        ConfigurationError, and changes nothing, for an invalid configuration.
+        The configuration is checked whole. Each call sees all policies of one configuration, and calls that run end as
+        they began. What is known is kept:
+
+        * A circuit keeps its state, and the time for which it is open. What a closed one has counted is kept unless its
+          window changes.
+        * Budgets and limits go on, whatever changes: calls in flight count against the new limit of a bulkhead, those
+          that wait get its new slots, tokens that are gone stay gone at the new rate, and a throttle keeps what it has
+          counted.
+        * A hedge whose options change measures anew.
+
+        Raises ConfigurationError, and changes nothing, for an invalid configuration, for another ``partial`` of a
+        circuit, and for one that lacks a name that was handed out.
         """
         with self._lock:
             return self._change(self._set)

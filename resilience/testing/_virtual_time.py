@@ -33,11 +33,14 @@ def virtual_time(*, patience: float = 1.0, seed: int = 0) -> Generator[VirtualCl
     """Make the toolkit's time virtual in this context: this thread, this task and the tasks it starts.
 
     Threads that copy context variables have it too: `asyncio.to_thread`, `anyio.to_thread`, the workers of sync time
-    limits; a bare `threading.Thread` does not.
+    limits; a bare `threading.Thread` does not, unless it runs ``contextvars.copy_context().run``. Tests in parallel do
+    not disturb each other.
 
     A backoff of an hour returns at once, and an hour has passed. Jitter is drawn from *seed*, so it is the same in each
-    run. I/O and the program's own sleeps take no virtual time. A call under a time limit that waits for one of them has
-    *patience* real seconds; then time jumps to its limit. Raises TypeError or ValueError for an invalid *patience*.
+    run. I/O and the program's own sleeps take no virtual time, and `time.time` and a client's own timeouts stay real. A
+    call under a time limit that waits for one of them has *patience* real seconds; then time jumps to its limit: make
+    it small where tests hang on purpose, large where a call does real work. Raises TypeError or ValueError for an
+    invalid *patience*.
 
     >>> from resilience import retry_on_category
     >>> @retry_on_category(attempts=3, base_delay=60, jitter="none")

@@ -24,7 +24,7 @@ ASKED = [
     *(variable.get("definition", "") for variable in BOARD["templating"]["list"]),
     *(note["expr"] for note in BOARD["annotations"]["list"]),
 ]
-PAGE = (DOCS / "metrics.md").read_text()
+PAGE = (DOCS / "reference" / "metrics.md").read_text()
 ON_THE_PAGE = [
     query
     for block in re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
