@@ -93,7 +93,15 @@ NAVIGATION = {
         "planning",
     ],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
-    "Reference": ["reference/index", "reference/cli", "reference/libraries", "reference/lint", "reference/glossary"],
+    "Reference": [
+        "reference/index",
+        "reference/cli",
+        "reference/protected-clients",
+        "reference/client-adapters",
+        "reference/libraries",
+        "reference/lint",
+        "reference/glossary",
+    ],
     "Coming from elsewhere": ["migrating", "contrib"],
     "Measured": [
         "benchmarks/times",
