@@ -98,6 +98,7 @@ NAVIGATION = {
         "reference/cli",
         "reference/protected-clients",
         "reference/client-adapters",
+        "reference/standard-numbers",
         "reference/libraries",
         "reference/lint",
         "reference/glossary",
