@@ -96,6 +96,7 @@ NAVIGATION = {
     "Reference": [
         "reference/index",
         "reference/cli",
+        "reference/decorating",
         "reference/protected-clients",
         "reference/client-adapters",
         "reference/standard-numbers",
