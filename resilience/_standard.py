@@ -2,8 +2,8 @@
 
     deadline > retry with a budget > circuit breaker > bulkhead > time limit > call
 
-`Standard` chooses numbers and puts policies together; it makes no decision about a call. `docs/standard.md` has the
-reason for each number.
+`Standard` chooses numbers and puts policies together; it makes no decision about a call. The reason for each number is
+in `docs/reference/standard-numbers.md`.
 """
 
 from __future__ import annotations

@@ -47,6 +47,8 @@ def in_transaction(
     "serializable". All else is as with `resilience.integrations.sqlalchemy.in_transaction`: what is retried, and why a
     commit whose outcome is unknown is not, unless the transaction is *idempotent*.
 
+    A cancelled call is rolled back, and ends at once.
+
     *on* and *options* are those of `retry_on_category`. Raises TypeError for what is no pool, and for a function that
     is not async.
     """

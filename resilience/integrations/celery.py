@@ -34,7 +34,10 @@ def retry_task(
     that of the last run). Celery's own `Retry`, `Ignore` and `Reject` pass untouched, as does every failure that is not
     retried, and any failure of a task that was called as a plain function.
 
-    Celery acknowledges a task when a worker takes it: ``acks_late=True`` is for one that must survive its worker.
+    Celery acknowledges a task when a worker takes it: ``acks_late=True`` is for one that must survive its worker. With
+    Redis as the broker a gap is left, since a worker takes a message and notes that it has taken it in two steps:
+    killed between the two it loses the message. RabbitMQ has no such gap, nor has a worker that is stopped by SIGTERM,
+    which ends after the running task.
     """
 
     def decorate(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:

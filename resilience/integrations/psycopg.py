@@ -68,6 +68,8 @@ def in_transaction(pool: Any, *on: CategoryLike, **options: Any) -> Any:
     unknown is not, unless the transaction is *idempotent*. The transaction is one also where the pool's connections
     are in autocommit mode.
 
+    A cancelled async call is rolled back before it ends: that takes up to 10 seconds where the server does not answer.
+
     *on* and *options* are those of `retry_on_category`. Raises TypeError for what is no pool, a generator function and
     a method.
     """
