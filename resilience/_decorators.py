@@ -89,12 +89,13 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
             (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
             results included.
         retry_if_result: a function of the result, true of one to try again, such as ``lambda response:
-            response.status_code == 503``. The last result is returned as it is, and needs the same check.
+            response.status_code == 503``. The last result is returned as it is, and needs the same check. Its status
+            and Retry-After decide the wait as those of an error do; without a status it is 0.1 s at first.
         budget: a `RetryBudget`, one object for all callers of the same dependency.
         idempotent: whether the call may happen twice. False retries only what never reached the server; `by_method`
             what is seen to be a GET or the like, `unless_post` what is not seen to be a POST or PATCH; a function is
-            asked with the call's arguments. None, the default: it may, with one warning where that repeats a POST, and
-            as `settings.repeat_posts` says.
+            asked with the call's arguments after a failure, may not be async, and means no when it raises. None, the
+            default: it may, with one warning where that repeats a POST, and as `settings.repeat_posts` says.
         min_attempt_time: seconds an attempt needs: with fewer left none begins; 0.
         retry_exhausted: retry failures as well that have exhausted a nested retry, so that the two multiply; False.
         no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
@@ -145,7 +146,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     Takes what `retry_on_category` takes, but for what concerns the call's result, its arguments or a class: *only*,
     *exclude*, *retry_if_result*, *revise*, and *idempotent* as a function other than `by_method` and `unless_post`.
     *on_success* is a plain function here. A block suppresses a failure that is retried; the last failure leaves the
-    loop.
+    loop. ``return`` and ``break`` in the block end it as a success. A type checker takes any ``for`` loop for one that
+    may end without that: put ``raise AssertionError`` below one that returns.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
