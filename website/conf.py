@@ -66,6 +66,7 @@ NAVIGATION = {
         "clients",
         "retry",
         "circuit-breaker",
+        "partial-circuit",
         "timeout",
         "deadline",
         "bulkhead",
