@@ -245,6 +245,28 @@ def timeout(
     for each further item; one of them or both. Of a class that it decorates, *only* names the methods that are limited,
     or *exclude* those that are not. Raises TypeError or ValueError for invalid options.
 
+    **Threads.** A call that finds no idle thread starts one, which ends after ten idle seconds. What Celery, anyio,
+    trio and asgiref keep of the running task or request is there, so that ``self.retry()`` and
+    ``anyio.from_thread.run`` work; other thread-local state is not. After the limit the function runs on and its result
+    is dropped, but no attempt and no wait of a retry inside it begins. While too many calls are left behind
+    (`settings.limit_abandoned_threads_per_target`, `settings.limit_abandoned_threads`) further ones raise
+    `TooManyAbandonedError`, with the events ``threads.target_exhausted`` and ``threads.exhausted``.
+
+    **Signals.** The interrupt is a BaseException, raised between any two lines of the function and its libraries, but
+    not in policies inside the limit. Where it is swallowed it is raised again after a tenth of a second, and so on
+    until the function ends, but not into an ``except`` or ``finally`` that handles it. A value or another error that
+    the function ends with all the same is what the caller gets. Of nested limits the shorter one acts first. A handler
+    and a timer of SIGALRM that were in use, as by ``signal.alarm`` and pytest-timeout, are put back; a function that
+    sets them itself takes the limit's away. C code that does not check for signals (a long regular expression, a big
+    sort, ``zlib``, a matrix product, a DNS lookup, many database drivers) is interrupted when it returns; a shared
+    circuit's round trip to Redis after a second at most.
+
+    **Shields.** A shielded cancel scope of anyio or trio holds the limit off: it acts at the first checkpoint after the
+    shield, and a value or an error that comes before that checkpoint is what the caller gets. Limits outside the shield
+    do not count inside it, neither for `remaining` nor for guarded calls. Other tasks within the limit are cancelled
+    when it expires. ``asyncio.shield`` differs: its argument goes on as a task of its own. ``Task.cancel()``, and so
+    ``asyncio.timeout``, goes through shields of anyio.
+
     >>> @timeout(2.0)
     ... def quick() -> str:
     ...     return "in time"
