@@ -100,6 +100,7 @@ NAVIGATION = {
         "reference/libraries",
         "reference/lint",
         "reference/stop-reasons",
+        "reference/stopped-processes",
         "reference/glossary",
     ],
     "Coming from elsewhere": ["migrating", "contrib"],
