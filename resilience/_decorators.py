@@ -253,8 +253,9 @@ def timeout(
 
     **Threads.** A call that finds no idle thread starts one, which ends after ten idle seconds. What Celery, anyio,
     trio and asgiref keep of the running task or request is there, so that ``self.retry()`` and
-    ``anyio.from_thread.run`` work; other thread-local state is not. After the limit the function runs on and its result
-    is dropped, but no attempt and no wait of a retry inside it begins. While too many calls are left behind
+    ``anyio.from_thread.run`` work; other thread-local state is not. Ctrl-C reaches the caller, not the function. After
+    the limit the function runs on and its result is dropped, but no attempt and no wait of a retry inside it begins.
+    While too many calls are left behind
     (`settings.limit_abandoned_threads_per_target`, `settings.limit_abandoned_threads`) further ones raise
     `TooManyAbandonedError`, with the events ``threads.target_exhausted`` and ``threads.exhausted``.
 
