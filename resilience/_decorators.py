@@ -89,12 +89,13 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
             (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
             results included.
         retry_if_result: a function of the result, true of one to try again, such as ``lambda response:
-            response.status_code == 503``. The last result is returned as it is, and needs the same check.
+            response.status_code == 503``. The last result is returned as it is, and needs the same check. Its status
+            and Retry-After decide the wait as those of an error do; without a status it is 0.1 s at first.
         budget: a `RetryBudget`, one object for all callers of the same dependency.
         idempotent: whether the call may happen twice. False retries only what never reached the server; `by_method`
             what is seen to be a GET or the like, `unless_post` what is not seen to be a POST or PATCH; a function is
-            asked with the call's arguments. None, the default: it may, with one warning where that repeats a POST, and
-            as `settings.repeat_posts` says.
+            asked with the call's arguments after a failure, may not be async, and means no when it raises. None, the
+            default: it may, with one warning where that repeats a POST, and as `settings.repeat_posts` says.
         min_attempt_time: seconds an attempt needs: with fewer left none begins; 0.
         retry_exhausted: retry failures as well that have exhausted a nested retry, so that the two multiply; False.
         no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
@@ -145,7 +146,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     Takes what `retry_on_category` takes, but for what concerns the call's result, its arguments or a class: *only*,
     *exclude*, *retry_if_result*, *revise*, and *idempotent* as a function other than `by_method` and `unless_post`.
     *on_success* is a plain function here. A block suppresses a failure that is retried; the last failure leaves the
-    loop.
+    loop. ``return`` and ``break`` in the block end it as a success. A type checker takes any ``for`` loop for one that
+    may end without that: put ``raise AssertionError`` below one that returns.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
@@ -183,7 +185,13 @@ def deadline(seconds: float | timedelta, *, only: Sequence[str] | None = None, e
     An async function or ``async with`` block is cancelled when the time has passed, and raises
     `DeadlineExceededError`, a TimeoutError. Sync code is not interrupted: guarded calls inside keep to the deadline;
     add a `timeout` to other calls. Of a class that it decorates, *only* names the methods that are limited, or
-    *exclude* those that are not. Raises TypeError or ValueError for invalid options. As a block:
+    *exclude* those that are not. Raises TypeError or ValueError for invalid options.
+
+    A `fallback` inside that answers time-outs ends its call a little earlier: by 0.1 s, where its substitute is in a
+    shared cache by 0.35 s, and never by more than a tenth of what is left. All inside it, limits, retries and
+    `remaining`, keep to that earlier moment. What is cut off counts as a time-out to circuits and metrics inside.
+
+    As a block:
 
     >>> from resilience import remaining
     >>> with deadline(5.0):
@@ -242,6 +250,29 @@ def timeout(
     For generator functions, sync or async, give *first_item*, the seconds until the first item, and *idle*, the seconds
     for each further item; one of them or both. Of a class that it decorates, *only* names the methods that are limited,
     or *exclude* those that are not. Raises TypeError or ValueError for invalid options.
+
+    **Threads.** A call that finds no idle thread starts one, which ends after ten idle seconds. What Celery, anyio,
+    trio and asgiref keep of the running task or request is there, so that ``self.retry()`` and
+    ``anyio.from_thread.run`` work; other thread-local state is not. Ctrl-C reaches the caller, not the function. After
+    the limit the function runs on and its result is dropped, but no attempt and no wait of a retry inside it begins.
+    While too many calls are left behind
+    (`settings.limit_abandoned_threads_per_target`, `settings.limit_abandoned_threads`) further ones raise
+    `TooManyAbandonedError`, with the events ``threads.target_exhausted`` and ``threads.exhausted``.
+
+    **Signals.** The interrupt is a BaseException, raised between any two lines of the function and its libraries, but
+    not in policies inside the limit. Where it is swallowed it is raised again after a tenth of a second, and so on
+    until the function ends, but not into an ``except`` or ``finally`` that handles it. A value or another error that
+    the function ends with all the same is what the caller gets. Of nested limits the shorter one acts first. A handler
+    and a timer of SIGALRM that were in use, as by ``signal.alarm`` and pytest-timeout, are put back; a function that
+    sets them itself takes the limit's away. C code that does not check for signals (a long regular expression, a big
+    sort, ``zlib``, a matrix product, a DNS lookup, many database drivers) is interrupted when it returns; a shared
+    circuit's round trip to Redis after a second at most.
+
+    **Shields.** A shielded cancel scope of anyio or trio holds the limit off: it acts at the first checkpoint after the
+    shield, and a value or an error that comes before that checkpoint is what the caller gets. Limits outside the shield
+    do not count inside it, neither for `remaining` nor for guarded calls. Other tasks within the limit are cancelled
+    when it expires. ``asyncio.shield`` differs: its argument goes on as a task of its own. ``Task.cancel()``, and so
+    ``asyncio.timeout``, goes through shields of anyio.
 
     >>> @timeout(2.0)
     ... def quick() -> str:

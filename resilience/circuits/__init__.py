@@ -56,6 +56,7 @@ def all_circuits() -> list[CircuitBreaker]:
 def get(name: str) -> CircuitBreaker:
     """Return the circuit of that *name*, or the one that is so called in a module: ``"shop.clients.billing"``.
 
+    It is found while it, or something that it guards, is referenced. A second circuit of one name is logged once.
     Raises LookupError where there is none, and where there are several: a name does not say which of them is meant.
     """
     return REGISTRY.get(name)

@@ -161,8 +161,8 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
     def calling(self) -> OneBlock[Self]:  # type: ignore[override]  # a context manager all the same
         """Return one block of this circuit: ``with breaker.calling():``, as ``with breaker:``, sync or async.
 
-        It may be left in another context, task or thread than it was entered in, by hand too. Call this for each block:
-        entered twice, it raises RuntimeError.
+        It may be left in another context, task or thread than it was entered in, by hand too. Blocks may overlap. Call
+        this for each block: entered twice, it raises RuntimeError.
         """
         return OneBlock(self)
 
@@ -253,7 +253,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
         return True
 
     def half_open(self) -> None:
-        """Admit the next call as a probe."""
+        """Admit the next call as a probe. Probes that are in flight decide nothing any more, and hold no permit."""
         self._force(CircuitState.HALF_OPEN)
 
     def close(self) -> None:

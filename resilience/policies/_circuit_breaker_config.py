@@ -194,7 +194,8 @@ class CircuitBreakerConfig:
     (Retry-After) opens it at once for exactly that long.
 
     **It rejects** calls with `CircuitOpenError` for *reset_timeout* seconds; with *max_reset_timeout* twice as long
-    each further time in a row, up to that, with equal jitter.
+    each further time in a row, up to that, with equal jitter: the *n*-th time for ``v * (0.5 + 0.5 r)`` seconds, where
+    ``v = min(max_reset_timeout, reset_timeout * 2 ** (n - 1))`` and r is random in [0, 1).
 
     **It closes** after *success_threshold* successful probes, at most *probes* of them at a time, and opens again at
     the first failed one, or with *close_rate* once so many have failed that those successes would be a smaller share of
@@ -202,14 +203,19 @@ class CircuitBreakerConfig:
     For *ramp_up* seconds after that a growing share of the calls passes.
 
     **With** *partial* it does not turn a part of failures into an outage: while the share *d* of calls fails beyond the
-    usual one, it sheds the share *d* / (1 - *d*) of them, at most 0.9. It opens when 0.9 of the last calls failed, 10
-    at least, or after *failure_threshold* failures in a row that the share failing before does not explain, and then
-    admits a probe every 2 seconds or sooner.
+    usual one, it sheds the share *d* / (1 - *d*) of them, at most 0.9. The usual share is 5 % at first, and learned up
+    to 10 % while nothing is shed; a quarter of it on top is let pass. *d* is measured by the last 200 calls that were
+    made, and not by failures older than 10 seconds. Shedding begins when more calls fail than chance explains, by three
+    standard deviations. The circuit opens when 0.9 of the last calls failed, 10 at least, or after *failure_threshold*
+    failures in a row or more whose probability, by the share failing before, is below 1e-6: 5 where 5 % fail, 9 where
+    20 % do. Then it admits a probe every 2 seconds or sooner.
 
     With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
     *per_instance*, for each object of a class. Of a class the public methods are guarded: those in *only*; else all but
     those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
-    guarded call decides: what it calls through the same circuit belongs to it and counts for nothing.
+    guarded call decides: what it calls through the same circuit belongs to it and counts for nothing, also in the tasks
+    that it starts and in threads with a copy of its context. A probe is such a call; the consumer of a guarded
+    generator is another caller. Local methods are never rejected and count for nothing, nor does what they call.
 
     Durations are seconds, as numbers or timedeltas. Raises TypeError or ValueError for an invalid value,
     and for options that contradict each other.
@@ -220,28 +226,34 @@ class CircuitBreakerConfig:
             given.
         failure_rate: The share of the calls in the window that open the circuit when they fail; more than 0, at most 1.
         slow_call_rate: The same for calls that succeed slowly. Goes with *slow_call_seconds*.
-        slow_call_seconds: How long a slow call takes at least.
+        slow_call_seconds: How long a slow call takes at least: the time of all below the breaker, and of a generator
+            that of its consumer between the items, too.
         window: The number of last calls that the rates are shares of; 20 unless either window is given.
-        window_seconds: The last seconds whose calls the rates are shares of. Where both are given, either opens the
-            circuit.
+        window_seconds: The last seconds whose calls the rates are shares of, to a tenth of it. Where both are given,
+            either opens the circuit.
         minimum_calls: The number of calls in the window below which rates say nothing; 10, or *window* where that is
             less.
         trip_on: The categories that count. Unless given, all whose row in the table has a weight.
         open_for: Categories that open the circuit at once where the failure carries a Retry-After, for exactly that
             long.
         failure_if: A function of a call's result: true if that is a failure, of weight 1. Not async.
-        reset_timeout: How long the circuit stays open.
+        reset_timeout: How long the circuit stays open. With *partial* at most 2, and 2 unless given.
         max_reset_timeout: With it *reset_timeout* doubles each further time in a row, up to this, with equal jitter.
         probes: How many probes the half-open circuit admits at a time.
         success_threshold: The successful probes that close the circuit.
         close_rate: The share of the probes that must have succeeded when the circuit closes; more than 0, at most 1.
-        probe_timeout: How long a probe keeps its permit when it does not come back; *reset_timeout* unless given.
+            With ``success_threshold=4, close_rate=0.8`` one probe of five may fail, whatever its weight.
+        probe_timeout: How long a probe keeps its permit when it does not come back; *reset_timeout* unless given, and
+            60 where *partial* sets that.
         ramp_up: How long a circuit that has closed admits a growing share of the calls instead of all.
         partial: Whether it sheds a share of the calls while a part of them fails, and opens only when nearly all do.
         profiles: Rows of the category table to read differently here, as `override_profiles` takes them.
-        key: A function of a call's arguments that returns its key: each key has a circuit of its own.
+        key: A function of a call's arguments that returns its key, something hashable: each key has a circuit of its
+            own. Where it raises, the call is not made. Errors and events have the circuit's name and not the key, which
+            may be a customer; snapshots have both.
         max_keys: The number of keys that are kept. The least recently used are evicted, closed circuits first.
-        per_instance: Whether each object of the decorated class has a circuit of its own.
+        per_instance: Whether each object of the decorated class has a circuit of its own. Objects are kept weakly, by
+            identity; static and class methods go through the circuit itself.
         only: The names of the methods of a decorated class that are guarded, and no others.
         exclude: The names of its methods that are not guarded, besides well-known ones that make no request.
         listeners: Listeners of pybreaker's, which are notified of calls and transitions.

@@ -1,7 +1,21 @@
 """The option ``idempotent`` of a retry: the calls that may happen twice.
 
 A call that is idempotent does no more harm when it is made twice than when it is made once. One that is not is retried
-only after a failure which proves that the server has not processed it (`_unprocessed`).
+only after a failure which proves that the server has not processed it (`_unprocessed`), if its category is retried:
+
+* yes, since nothing was sent: connection refused, name not resolved, certificate not accepted, a time-out while
+  connecting, no free connection in the pool;
+* yes, since the call was turned away: ``rate_limit`` (429), ``rejected``;
+* yes, since the server asks for the call once more: ``unavailable`` (503, 425, 529, an overloaded model) with a
+  Retry-After;
+* no: ``unavailable`` without one, as an answer does not say what was done before it;
+* no, as the call may have been passed on or begun: a gateway's 502 or 520 to 527, UNAVAILABLE of gRPC, an error in the
+  middle of a stream;
+* no, as the request may have arrived: a time-out while reading, a reset connection, a broken pipe, an unreachable host;
+* no: ``server_error`` and everything else.
+
+A client that retries or follows redirects may have sent a request before the one that failed: then a failure proves
+nothing, unless its traceback shows that no request came before.
 """
 
 from __future__ import annotations
@@ -105,9 +119,10 @@ def by_method(call: Call, failure: object = None) -> bool:
     ``Idempotency-Key`` header: in ``headers=``, or in the headers of a request.
 
     The method is that of the request on the *failure*, as in ``error.request`` of httpx and requests, where no other
-    request of the call came before. Else that of the parameter ``method``; of a request object among the arguments; one
-    of the first three arguments, where it is a method in capitals; or the name of the function, as in ``client.get``.
-    Never raises.
+    request of the call came before. Else that of the parameter ``method``, its default too; of a request object among
+    the arguments (``.method``, or ``.get_method()`` as urllib has it); one of the first three arguments, where it is a
+    method in capitals; or the name of the function, as in ``client.get``, also in a ``functools.partial``. It never
+    raises.
 
     >>> def request(method, url, headers=None): ...
     >>> by_method(Call("request", request, ("GET", "https://example.com")))

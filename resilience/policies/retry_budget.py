@@ -20,10 +20,11 @@ __all__ = ["RetryBudget", "retry_budgets"]
 class RetryBudget(ProcessBound):
     """The retries that all callers of one dependency may make: one object, given to each of them.
 
-    It holds *tokens*, all of them at first. A retry costs what its category's row says (`Profile.cost`). A call that
-    succeeds at once pays 1 back, one that succeeds after retries what the last of them cost. When the tokens do not
-    suffice, *reserve* retries per second are made all the same, so that a dependency with few calls is still
-    retried; 0 switches that off. The numbers are those of the AWS SDKs, the reserve is that of Finagle.
+    It holds *tokens*, all of them at first. A retry costs what its category's row says (`Profile.cost`): 14, or 5 where
+    the server turned the call away; that of a result costs 14. A call that succeeds at once pays 1 back, one that
+    succeeds after retries what the last of them cost. When the tokens do not suffice, *reserve* retries per second are
+    made all the same, so that a dependency with few calls is still retried; 0 switches that off. The numbers are those
+    of the AWS SDKs, the reserve is that of Finagle.
 
     >>> budget = RetryBudget("billing", tokens=20, reserve=0)
     >>> budget.spend(14, now=0.0), budget.spend(14, now=0.1)

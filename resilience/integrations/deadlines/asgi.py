@@ -24,7 +24,9 @@ class DeadlineMiddleware:
 
     The application reads it by `remaining`; its guarded calls begin nothing that could not end in time. A request whose
     deadline passes before its answer has begun is answered with 504, one whose deadline had passed on arrival at once,
-    without a call of the application. An answer that has begun is broken off.
+    without a call of the application; the event is ``call.timed_out`` with a limit of 0. An answer that has begun is
+    broken off. A header that says no time, such as ``soon``, ``nan`` or ten thousand digits, is as none, with the event
+    ``deadline.ignored``, without its value. Where two proxies have added one each, the earliest holds.
 
     Args:
         header: the header that has the time left, by its name or as a `DeadlineHeader`.

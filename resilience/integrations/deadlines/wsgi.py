@@ -25,7 +25,8 @@ class WsgiDeadlineMiddleware:
     interrupts the application itself. Where it raises `DeadlineExceededError` before its answer has begun the client
     gets 504; a request whose deadline had passed on arrival gets that at once, without a call of the application.
 
-    The options are those of `DeadlineMiddleware`. Raises TypeError or ValueError for invalid ones.
+    The options are those of `DeadlineMiddleware`. Raises TypeError or ValueError for invalid ones. In Flask this is
+    ``app.wsgi_app = WsgiDeadlineMiddleware(app.wsgi_app, header=...)``.
 
     >>> from resilience import remaining
     >>> def shop(environ, start_response):

@@ -90,6 +90,15 @@ class StorageObserver(CircuitObserver):
     Before each call the circuit goes where the store says; its own transitions and failures are written. The circuit
     that opened last decides.
 
+    Shared are the state; when the circuit opened and for how long, Retry-After and growth included, in whole seconds;
+    and the failures in a row, by weight: together the processes reach *failure_threshold*. Each process has its own
+    probes, so that *probes* is their number in each, and the successes of these; rates and slow calls; ramp-up and
+    modes; and which opening in a row this is. The clocks of the hosts have to agree. A circuit that is made while the
+    others are open opens at once, and notifies its listeners before it is returned.
+
+    A storage that is not pybreaker's in memory is asked in a thread of the toolkit: it must not be bound to the thread
+    that made it. Its ``fallback_circuit_state`` is not used.
+
     A store that cannot be reached, or hangs, is set aside and the circuit goes on by itself (`StorageExecutor`). Its
     state is written when the store is back, unless another circuit opened later. A store that has lost its contents
     changes no circuit: an open circuit is written to it again. A circuit whose mode is not normal reads and writes
