@@ -317,6 +317,12 @@ class RateLimit(RateLimiting):
 
         *limiter* is one of its strategies, *rate* a text such as ``"10/minute"`` or a `RateLimitItem`. See
         `LimitsRateLimit`. Raises TypeError or ValueError for invalid options.
+
+            from limits.storage import RedisStorage
+            from limits.strategies import MovingWindowRateLimiter
+
+            strategy = MovingWindowRateLimiter(RedisStorage("redis://cache:6379"))
+            shared = rate_limit.from_limits(strategy, "500/minute", name="catalogue", max_wait=2)
         """
         from resilience.policies.limits_library import LimitsRateLimit
 
