@@ -392,9 +392,10 @@ def fallback(
 
     Args:
         chain: functions by category, whatever *on* says: the first key that covers the failure has its function called
-            with the same arguments. When it fails too, its error takes the place of the first one.
+            with the same arguments, defaults included, of a method ``self`` too. When it fails too, its error takes the
+            place of the first one, with a note that says which call it stands in for.
         stale: a mutable mapping, or an object with ``get(key)`` and ``set(key, value)``, in which what the function
-            itself returns is kept, to be handed out when it fails.
+            itself returns is kept, to be handed out when it fails; see `resilience.policies.stale_cache.Stale`.
         key: a function of the call's arguments that makes the key; unless given, the arguments, which must be hashable.
         max_age: seconds after which what is kept is not handed out any more.
         degraded: hand out substitutes as `Degraded`, which says where they come from.

@@ -63,6 +63,16 @@ class AdaptiveLimit(SlotPolicy[AdaptiveSlots]):
     the limit; of many dropped calls the limit shrinks whatever the others took. Other failures say nothing of its load
     and are not measured, nor are rejections of policies inside.
 
+    The limit is set anew after a window of 30 calls and a quarter of a second, or of 5 calls and a second where few
+    come. Where more than a tenth of its calls were dropped, it shrinks by their share; where the median takes more than
+    twice the baseline, in that proportion; by half at most. Else it grows, if half of it was in use: by its square
+    root, or by one near a limit at which calls were dropped. Where two cuts in succession have not made calls faster,
+    there was no queue: the latency is the new baseline, and the limit what it was before the cuts.
+
+    The baseline follows the median, down by a fifth of the difference and up by a twentieth, and never up while calls
+    wait or the limit is reached. A call that began before the last change of the limit is not measured. Of calls that
+    take less than a millisecond one in sixteen is; a stream is measured to its last item, its consumer's time included.
+
     Args:
         name: the dependency's name, for errors, events and logs.
         start: the calls that may be in flight at first.

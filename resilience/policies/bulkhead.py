@@ -47,7 +47,8 @@ class Bulkhead(SlotPolicy[Slots]):
     Args:
         name: the dependency's name, for errors, events and logs.
         limit: the calls that may be in flight.
-        max_queue: the calls that may wait; twice the limit and at least 10 unless given. 0: none.
+        max_queue: the calls that may wait; twice the limit and at least 10 unless given. 0: none. While the newest call
+            is served first, a further one takes the place of the oldest in a full queue.
         max_wait: the longest wait for a slot, in seconds; unless given, up to the call's deadline.
         order: which call gets the next slot: the "oldest", the "newest", or, "adaptive", the oldest until calls have
             been waiting for 100 ms without a break, and from then on the newest, while as many wait as there are slots.
@@ -58,7 +59,11 @@ class Bulkhead(SlotPolicy[Slots]):
     A refused call raises `BulkheadFullError`, of the category REJECTED: no circuit counts it, no retry repeats it at
     once. It is refused at once where the queue is full; where, as long as calls have taken of late, a slot would come
     after *max_wait* or too late to end by the deadline; and where the call itself runs inside one that has a slot, and
-    no other is free: it would wait for itself.
+    no other is free: it would wait for itself. The `retry_after` of the error follows from the last 64 calls; of calls
+    that take less than a millisecond one in sixteen is timed.
+
+    A call that finds a free slot costs less than a microsecond: the decorated function takes it by itself, without the
+    policy being run. With *key*, in blocks and around streams the policy is run, for some microseconds.
 
     Raises TypeError or ValueError, where it is written, for invalid options.
 

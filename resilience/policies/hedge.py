@@ -64,11 +64,14 @@ class Hedge(Policy):
     Use it as a decorator of async functions, methods and classes, and of async generator functions, whose copies race
     for the first item. The first copy runs in the caller's own task, and most calls end with it. The losers are
     cancelled and awaited: when the call has ended, nothing of it runs any more. What the winner has set of context
-    variables is set for the caller.
+    variables is set for the caller, and what a loser has set is not; in threads it stays there. The winner of streams
+    goes on in the caller's task: a generator that keeps a cancel scope or a task group open over a ``yield`` cannot be
+    hedged.
 
     **The function must be one that may be called twice.** A hedge is refused, where it is written, beside a retry with
     ``idempotent=False``. A POST or PATCH without an ``Idempotency-Key`` is not hedged, unless a retry beside it says
-    ``idempotent=True``.
+    ``idempotent=True``, or `settings.repeat_posts`. A call that ``idempotent=by_method``, or your function there, does
+    not allow to happen twice is not hedged either.
 
     Args:
         after: when a copy is made: a quantile of the latencies as text, such as "p95", which is learned from the calls,
@@ -90,6 +93,11 @@ class Hedge(Policy):
     The hedge also pauses for 10 s when copies win fewer than a tenth of the last 20 races, and while calls wait in a
     bulkhead inside. It makes no copy while the last calls were half as slow again as the best ones: they wait for
     capacity then, of which a copy takes some more.
+
+    A quantile is learned from the calls that succeed, after the first 20 of them. A superseded call counts with the
+    time it had taken. No window is kept: one number for each key moves a little with each call. When all copies have
+    failed the last failure is raised, the same object. Each copy passes the policies inside, and counts there as a call
+    of its own; one that is cancelled counts for nothing.
 
     Raises TypeError or ValueError, where it is written, for invalid options, and TypeError for sync functions without
     *to_threads*.

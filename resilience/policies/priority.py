@@ -26,6 +26,11 @@ class priority:  # noqa: N801  # reads as a preposition where it is used: with p
     * `throttle` and ``circuit_breaker(partial=True)``: the share that is rejected is taken from the lowest level, and
       from the next one only where that is not enough.
 
+    Tenants share what a level gets. In a queue they take turns; of a share that is rejected those with the most calls
+    bear most, so that each has as many calls admitted as the others, if it makes as many. The 1024 tenants that were
+    served last are known, and others count as not served yet. A `rate_limit` does not read priorities: calls get their
+    turn in the order in which they come.
+
     Args:
         level: "sheddable", "normal" or "critical". Calls outside of any block are normal.
         tenant: the user, customer or job that the calls are made for, by name; unless given, that of the enclosing

@@ -109,7 +109,14 @@ class RateLimit(RateLimiting):
 
     A call that fails with the category RATE_LIMIT holds back all others until the Retry-After of the failure, or for
     the category's base wait (1 s) where it has none. Then they go one after the other at the rate: the burst has to
-    come again.
+    come again. A hold ends at a moment that differs between processes by up to the interval of two calls.
+
+    The queue is first in, first out, so that small calls do not starve a large one: it waits for its tokens, and those
+    behind it wait for it. A call that is cancelled while it waits gives its place back.
+
+    A call that finds its tokens costs less than a microsecond: the decorated function takes them by itself, without the
+    policy being run. With *key*, a function for *cost*, or `all_of`, in blocks and around streams the policy is run,
+    for some microseconds. A key takes 60 to 80 bytes while its bucket is not full, and nothing afterwards.
 
     Raises TypeError or ValueError, where it is written, for invalid options.
 
@@ -310,6 +317,12 @@ class RateLimit(RateLimiting):
 
         *limiter* is one of its strategies, *rate* a text such as ``"10/minute"`` or a `RateLimitItem`. See
         `LimitsRateLimit`. Raises TypeError or ValueError for invalid options.
+
+            from limits.storage import RedisStorage
+            from limits.strategies import MovingWindowRateLimiter
+
+            strategy = MovingWindowRateLimiter(RedisStorage("redis://cache:6379"))
+            shared = rate_limit.from_limits(strategy, "500/minute", name="catalogue", max_wait=2)
         """
         from resilience.policies.limits_library import LimitsRateLimit
 

@@ -86,6 +86,12 @@ class Stale(Source):
     evicts. An error of the cache changes nothing, see `CacheFailed`. *max_age* is in seconds; an entry that another
     program has put into the cache has no age, and is an answer only without *max_age*.
 
+    What the function itself returns is stored, as a `StaleEntry`. A mapping is asked in place, and gives back the same
+    object. Of any other cache `set` is called in the background, by a task or a thread, with 1 s for each value; what
+    is not written yet, up to 1000 values, is an answer all the same. A failed call waits 0.25 s at most for `get`, half
+    of what a deadline leaves, and not at all for a second after that was in vain. Failures of the cache are one line a
+    minute on the logger ``resilience``, and counted in ``resilience_cache_failures_total``.
+
     Raises TypeError for an object that is no cache, and for a *key* that is no plain function.
 
     >>> from resilience import fallback

@@ -159,9 +159,10 @@ class Throttle(Policy):
     load and are not counted, nor are rejections of policies inside. What the throttle rejects counts as a request.
 
     With *k* = 2 a call is rejected only where the dependency accepts less than half of the last *window* seconds'
-    calls, 10 at least: it then gets about twice as many as it accepts. A request is admitted every second at least. The
-    first one that is accepted after an outage, 5 seconds without any, has the outage forgotten. The share is taken from
-    the calls of the lowest `priority` first.
+    calls, 10 at least: it then gets about twice as many as it accepts. Where it accepts less than 1 / *k* of them the
+    throttle rejects nearly all calls, as what it rejects counts, too: it is a circuit breaker then. A request is
+    admitted every second at least. The first one that is accepted after an outage, 5 seconds without any, has the
+    outage forgotten. The share is taken from the calls of the lowest `priority` first.
 
     Args:
         name: The dependency's name, for errors, events and logs.

@@ -90,7 +90,13 @@ class ItemTimeout(Timeout):
     """Time limits for the items of each stream: until the *first_item* is there, and for each further one, *idle*.
 
     Guards generator functions and nothing else. Each limit is in seconds, and counts from the moment the item is asked
-    for, so that a slow consumer does not use it up. Either may be left out.
+    for, so that a slow consumer does not use it up. Either may be left out. Of several idle limits the shortest holds,
+    and `remaining()` in the generator knows of it. ``send``, ``throw``, ``close`` and the value that a sync generator
+    returns are as without a limit.
+
+    An async generator is cancelled where it waits, on asyncio and trio, and its ``finally`` blocks run. A sync one is
+    advanced in worker threads, with a copy of the context variables of its first caller, which it keeps: the caller
+    leaves in time, and a generator that hangs closes itself when it comes back.
     """
 
     supports_generators = True
