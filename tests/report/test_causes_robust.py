@@ -190,10 +190,11 @@ def test_warnings_of_the_parser_are_suppressed():
 
 def test_a_program_of_a_megabyte_is_diagnosed_without_being_read_again():
     code = "x = 1\n" * 170_000 + "print(undefined)"
-    started = time.perf_counter()
-    diagnosis = diagnose(failure_of(code))
-    assert "undefined" in diagnosis.immediate_cause
-    assert time.perf_counter() - started < 5
+    began = time.process_time()
+    failure = failure_of(code)
+    compiled = time.process_time()
+    assert "undefined" in diagnose(failure).immediate_cause
+    assert time.process_time() - compiled < 2 + 3 * (compiled - began)
 
 
 @pytest.mark.parametrize("much", ["\n", " ", "\t\n", "(", "'", "a b\n", "```\n", "if x\n", "\\\n", "# \n", "{'a': 1\n"])
