@@ -93,7 +93,14 @@ NAVIGATION = {
         "planning",
     ],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
-    "Reference": ["reference/index", "reference/cli", "reference/libraries", "reference/lint", "reference/glossary"],
+    "Reference": [
+        "reference/index",
+        "reference/cli",
+        "reference/libraries",
+        "reference/chaos",
+        "reference/lint",
+        "reference/glossary",
+    ],
     "Coming from elsewhere": ["migrating", "contrib"],
     "Measured": [
         "benchmarks/times",
