@@ -99,6 +99,7 @@ NAVIGATION = {
         "reference/libraries",
         "reference/chaos",
         "reference/lint",
+        "reference/migrating",
         "reference/glossary",
     ],
     "Coming from elsewhere": ["migrating", "contrib"],
