@@ -108,6 +108,8 @@ NAVIGATION = {
         "reference/standard-numbers",
         "reference/stop-reasons",
         "reference/stopped-processes",
+        "reference/chaos",
+        "reference/migrating",
         "reference/glossary",
     ],
     "Coming from elsewhere": ["migrating", "contrib"],

@@ -356,6 +356,35 @@ class Limiter(Protocol):
 
     The *permit* is made before the limiter is asked, so that Ctrl-C, at whatever instruction, cannot lose what was
     taken. A call that fails takes its permit to `run`, which gets it by `Call.take_permit`.
+
+    Of several limiters in a stack one may take nothing back; a stack with more of these is run for each call, as
+    generator functions and blocks are. `Slots` are a limiter. This one hands out a number of calls:
+
+    >>> from resilience.policies import Outcome, Policy, Proceed
+    >>> class Trial:
+    ...     leaves = False
+    ...     def __init__(self, left):
+    ...         self.left = left
+    ...     def try_enter(self, permit):
+    ...         self.left -= 1
+    ...         return self.left >= 0
+    ...     def leave(self, permit): ...
+    >>> class TrialCalls(Policy):
+    ...     fast_path = True
+    ...     def __init__(self, calls):
+    ...         self.fast_path_limiter = self.trial = Trial(calls)
+    ...     def run(self, call):
+    ...         if not call.admitted and not self.trial.try_enter([None, None, None]):
+    ...             return Outcome.failed(PermissionError("the trial is over"))
+    ...         outcome = yield Proceed()
+    ...         return outcome
+    >>> guarded = TrialCalls(2)(len)
+    >>> guarded("a"), guarded("bc")
+    (1, 2)
+    >>> guarded("abc")
+    Traceback (most recent call last):
+    ...
+    PermissionError: the trial is over
     """
 
     #: Whether a call gives back what it took when it ends; else `leave` is never called.
@@ -655,7 +684,10 @@ class Policy(abc.ABC):
         return None
 
     def rejects_for(self, call: Call) -> float:
-        """Return for how many seconds from now it certainly rejects a call such as *call*; 0 where it may admit one."""
+        """Return for how many seconds from now it certainly rejects a call such as *call*; 0 where it may admit one.
+
+        An enclosing retry does not begin a wait that is shorter: its next attempt would be rejected.
+        """
         return 0.0
 
     def worst(self, inside: WorstCase) -> WorstCase:

@@ -152,7 +152,8 @@ def chaos(target: Target | None = None, /, *, everywhere: bool = False, **option
             none.
 
     A fault is an event, `FaultInjected`, and the events that follow from an injected error say ``injected``. A fault
-    holds in this context: this thread or task and what it starts, so that tests in parallel do not meet.
+    holds in this context, so that tests in parallel do not meet: in this thread or task, the tasks that it starts, and
+    the threads of `asyncio.to_thread`. Other threads see it with *everywhere*.
 
     Raises TypeError or ValueError, where it is written, for invalid options, for a function that no policy guards, and
     for options that inject nothing; LookupError for the name of no circuit.

@@ -82,7 +82,8 @@ class Policy(base.Policy, Decorator, Block):
         """Return the worst case of a call through this policy, where *inside* is that of the next layer.
 
         A policy that does not override this may call any number of times, and `describe` says that it is unknown. One
-        that proceeds once, and does not wait, returns *inside*.
+        that proceeds once, and does not wait, returns *inside*; one that waits up to *wait* seconds before,
+        ``inside._replace(waits=inside.waits + wait, seconds=inside.seconds + wait)``.
         """
         return inside.unknown_to(type(self).__name__)
 

@@ -70,7 +70,13 @@ def simulate(
     """Simulate the calls of *function* in *scenario*, and return what happens.
 
     The body of the function is not called: in its place the simulated server answers. Its policies are the real ones,
-    as fresh copies for each client; those of the program, and its listeners, see nothing of it.
+    as fresh copies for each client; those of the program, and its listeners, see nothing of it. Your own policies run
+    on a copy of what they hold. Functions that answer in place of a call (``factory=``, ``chain=``, ``to=``) are not
+    called either, and count as an answer; callbacks that only observe, such as ``on_retry``, are left out; functions
+    that decide, such as ``retry_if_result``, see the server's answer.
+
+    A sync function is simulated as an async one, without the limits of threads. The circuits of a fleet are those of
+    single processes, one for each client: the store, its delays, and what processes learn by it are left out.
 
     Args:
         function: A function that is guarded by policies, sync or async; one without any is simulated as it is.

@@ -159,6 +159,10 @@ def replay(
     *calls* of other targets than *function* are left out. The policies are fresh copies: circuits are closed at the
     beginning, as budgets are full. Waits are the recorded ones where the backoff is the same, else drawn with *seed*.
 
+    A replay invents what the trace does not hold: an attempt that was not made ends as the one that began nearest to
+    it, one that a time limit cut off never answers, and the share of calls that a circuit sheds is drawn anew. The
+    server does not feel the difference: it answers as it did, however many requests are sent.
+
     Raises TypeError for a function without policies, ValueError where no call is one of *function*.
     """
     record = record_of(function)

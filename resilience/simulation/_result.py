@@ -139,6 +139,7 @@ class Simulation:
     #: Requests that the server worked on for callers that had left.
     wasted: int
     #: The seconds after the end of the trouble from which on calls are answered in time again; None: never in this run.
+    #: Measured in windows of five seconds. The last five of a run are not judged: their calls may not have ended.
     recovery: float | None = field(init=False)
 
     def __post_init__(self) -> None:

@@ -152,7 +152,8 @@ class Scenario:
         failing: The share of requests that fail at random, whatever the load is.
         failures: The exceptions that stand for those of the client.
         arrivals: "poisson", calls that know nothing of each other; "regular", exactly *rps* in each second, at random
-            moments; or "closed", users who call again when they have got an answer and thought about it.
+            moments; or "closed", users who call again when they have got an answer and thought about it, and so cannot
+            overload the server.
         think: The mean time that a user of "closed" waits between an answer and the next call.
         elsewhere: The disturbances of other servers, in the layers of `simulate_layers`: the run is judged after them.
         batch: How many alike clients are simulated as one. The server, the calls and the queue are smaller by the same

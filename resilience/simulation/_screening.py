@@ -66,7 +66,14 @@ _PHASES: dict[type[Disturbance], Callable[[Any], Phase]] = {
 
 
 def screen_function(function: object, scenario: Scenario) -> Screening:
-    """Return what the analytic screen says of *function* in *scenario*: see `screen`.
+    """Return what the analytic screen says of *function* in *scenario*: at which loads the dependency can stay.
+
+    A dependency that fails gets more requests, those of the retries: ``load = calls * (1 + retries(failing(load)))``.
+    *failing* is the share of attempts that take longer than the time limit under that load, by the theory of queues
+    (M/G/c), and all above the capacity; *retries* are p + p^2 + ... for as many as the stack makes, bounded by its
+    budget. One solution is a safe function, two stable ones a vulnerable one; whether the trouble of *scenario* leads
+    to the bad one is found by following it as a fluid. Hedges and throttles are left out. The formula is that of
+    Bronson et al., HotOS 2021; arXiv:2510.03551 has the theory.
 
     Raises TypeError for a function that no policy guards.
 

@@ -177,7 +177,8 @@ class CallTrace:
         path: The file. Lines are added at its end; one line for each call, when the call has ended.
 
     A traced function takes the slow path: some ten microseconds for each call. What a trace cannot hold: streams,
-    results that a policy judges, and calls that have not ended. Close it, or leave its ``with`` block, at the end.
+    results that a policy judges, and calls that have not ended. The lines of `log_events` are no trace: they do not say
+    which call they belong to. Close it, or leave its ``with`` block, at the end.
 
     Raises OSError where the file cannot be written, and TypeError for a function that no policy guards.
 

@@ -62,7 +62,8 @@ class TcpProxy:
     """A proxy on the loopback to a server at *host* and *port*, as a ``with`` or ``async with`` block.
 
     Have the client connect to `port` of 127.0.0.1. A fault holds for connections that are open and for new ones, until
-    `heal` or the end of its ``with`` block. It concerns what the server answers; requests go through as they are.
+    `heal` or the end of its ``with`` block. It concerns what the server answers; requests go through as they are. For
+    whole containers and more protocols there is toxiproxy.
 
     Args:
         host: the host of the server.

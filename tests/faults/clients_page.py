@@ -1,4 +1,4 @@
-"""The table of `docs/chaos.md`, made by injecting: ``uv run --group libraries python -m tests.faults.clients_page``.
+"""Table of `docs/reference/chaos.md`, by injecting: ``uv run --group libraries python -m tests.faults.clients_page``.
 
 `MODULES` has the libraries whose exceptions are injected in the tests, and `OWN_LEAVES` the leaves for which each has
 exceptions of its own.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from resilience.categories import ErrorCategory
 from resilience.faults import error_for
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "chaos.md"
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "chaos.md"
 BETWEEN = re.compile(
     r"(<!-- begin: written by `uv run --group libraries python -m tests\.faults\.clients_page` -->\n).*?(<!-- end -->)",
     re.DOTALL,

@@ -5,7 +5,12 @@
 
 They have the same signatures, make the same number of calls and wait the same times, so that a port can be shown to
 change nothing. The toolkit's engine runs them, with its events, reports, deadlines and virtual time; but they decide by
-exception class or status, not by category.
+exception class or status, not by category. A sync function that they call runs on the event loop.
+
+Where they differ from their documents: cancellation and Ctrl-C are no failures, and classes to retry or to expect are
+those of an `Exception`; no attempt begins for which a deadline leaves no time; bad parameters raise ValueError or
+TypeError at once; and a circuit is half-open exactly *timeout* seconds after the failure that opened it, on a monotonic
+clock. Its `last_failure_time` is for display. Log lines are events, at the documents' levels or higher by category.
 
 After the port, write this in their place. It decides by category, honours Retry-After and takes budgets:
 
