@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import statistics
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +36,15 @@ class Result:
 
 
 def judge(chosen: Sequence[Program], tools: Sequence[str] | None = None) -> list[Result]:
-    """Run the programs, let each tool explain their failures, and judge what it says."""
-    return [_judged(each, tools or tuple(TOOLS)) for each in chosen]
+    """Run the programs, let each tool explain their failures, and judge what it says.
+
+    A program may leave a coroutine that it has not awaited. It is collected here: Python warns of it wherever that is.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = [_judged(each, tools or tuple(TOOLS)) for each in chosen]
+        gc.collect()
+    return results
 
 
 def _judged(program: Program, tools: Sequence[str]) -> Result:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 
 import pytest
 
@@ -61,6 +63,15 @@ def test_no_report_of_a_program_that_is_held_out_leads_away():
     chosen = [each for each in programs("holdout") if each.runs_here]
     results = judging.judge(chosen, ["resilience"])
     assert [each.program.name for each in results if each.verdicts["resilience"] == "away"] == []
+
+
+def test_what_a_program_has_not_awaited_is_collected_before_another_test_begins():
+    (left,) = [each for each in programs() if each.name == "asyncio-not-awaited"]
+    judging.judge([left], ["resilience"])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert [each.message for each in seen] == []
 
 
 def program(**given: object) -> Program:
