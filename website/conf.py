@@ -122,10 +122,10 @@ NAVIGATION = {
         "benchmarks/reports",
         "benchmarks/fleet",
     ],
-    "Examples": ["recipes", "shop"],
+    "Examples": ["reference/recipes", "shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
-ELSEWHERE = {"../examples/policies": "reference/examples.md", "../examples/recipes": "recipes.md"}
+ELSEWHERE = {"../examples/policies": "reference/examples.md", "../../examples/recipes": "recipes.md"}
 
 
 def add_what_only_the_site_needs(_: Sphinx, page: str, source: list[str]) -> None:

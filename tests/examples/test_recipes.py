@@ -350,8 +350,8 @@ def test_langgraph(service: Services):
 
 
 def test_the_page_shows_each_recipe_as_it_is():
-    page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
-    shown = re.findall(r"```\{literalinclude\} \.\./examples/recipes/(\w+)\.py\n:language: python\n```", page)
+    page = (ROOT / "docs" / "reference" / "recipes.md").read_text("utf-8")
+    shown = re.findall(r"```\{literalinclude\} \.\./\.\./examples/recipes/(\w+)\.py\n:language: python\n```", page)
     assert sorted(shown) == sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "__init__")
 
 
