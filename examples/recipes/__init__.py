@@ -1,1 +1,1 @@
-"""Recipes: one file for each library or framework. `docs/reference/recipes.md` shows them, `tests/examples` runs them."""
+"""Recipes: one file for each library or framework. `docs/reference/recipes.md` has them, `tests/examples` runs them."""
