@@ -33,9 +33,11 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.sent: list[str] = []
         self.release = threading.Event()
+        #: A request that arrives late, from before the last `sent_by`, is none of those that are counted.
+        self.turn = 0
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
+        return f"http://127.0.0.1:{self.server_port}{path}?{self.turn}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -43,16 +45,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.sent.append(self.command)
-        if self.path == "/lost":
+        path, _, turn = self.path.partition("?")
+        if turn in ("", str(self.server.turn)):  # without one: redirected
+            self.server.sent.append(self.command)
+        if path == "/lost":
             self.connection.close()
             self.close_connection = True
             return
-        if self.path == "/hang":
+        if path == "/hang":
             self.server.release.wait(30)
             self.close_connection = True
             return
-        see = self.path == "/see" and self.command == "POST"
+        see = path == "/see" and self.command == "POST"
         self.send_response(303 if see else 503)
         if see:
             self.send_header("Location", "/busy")
@@ -141,6 +145,7 @@ CLIENTS = [
 
 def sent_by(service: Service, call: Callable[[], object]) -> int:
     """Return how many requests a call makes that fails."""
+    service.turn += 1
     service.sent.clear()
     with no_waits(), pytest.raises(Exception, match=r".*"):
         call()
