@@ -87,7 +87,8 @@ class Fleet(ProcessBound):
 
     Give one object to the circuits and rate limits of a program: ``circuit_breaker("payments", fleet=fleet)``. It works
     for threads, asyncio and trio alike, since no call does I/O: one thread of the process, with a connection of its
-    own, talks to the server. Processes that give the same *name* are one fleet.
+    own, talks to the server. It starts with the first call, and a forked process gets one of its own. Processes that
+    give the same *name* are one fleet.
 
     A circuit that opens in one process is open there, and a vote; it opens in all where the votes are *quorum* of the
     live processes that have it, and at least two. Then at most ``probes`` calls of the whole fleet are probes at a
