@@ -332,8 +332,8 @@ OPENS_AT_A_FAILURE = decided(
 NO_TIMER = decided(
     "The others have a timer that makes the circuit half-open. Here the next call does, and the state is shown"
     " accordingly, so nothing has to be scheduled, cancelled or shut down.",
-    "No timer runs: the probe is the first call after the open time, though `current_state` and `snapshot()` say"
-    " half-open as soon as that time is over.",
+    "No timer runs: the probe is the first call after the open time, though `current_state` and"
+    " [`circuits.snapshot()`](#look-at-all-of-them) say half-open as soon as that time is over.",
 )
 AT_A_TIME = decided(
     "The others count the calls of a half-open round. Here probes is how many may be in flight at a time, and"
