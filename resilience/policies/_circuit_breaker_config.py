@@ -239,7 +239,8 @@ class CircuitBreakerConfig:
         failure_if: A function of a call's result: true if that is a failure, of weight 1. Not async.
         reset_timeout: How long the circuit stays open. With *partial* at most 2, and 2 unless given.
         max_reset_timeout: With it *reset_timeout* doubles each further time in a row, up to this, with equal jitter.
-        probes: How many probes the half-open circuit admits at a time.
+        probes: How many probes the half-open circuit admits at a time. Those in flight when it opens again keep their
+            permits, and are among the probes of the next time, until they return or *probe_timeout* is over.
         success_threshold: The successful probes that close the circuit.
         close_rate: The share of the probes that must have succeeded when the circuit closes; more than 0, at most 1.
             With ``success_threshold=4, close_rate=0.8`` one probe of five may fail, whatever its weight.

@@ -322,23 +322,23 @@ OWN_ERROR = decided(
 FAILED_PROBE_OPENS = decided(
     "failsafe-go lets the failure threshold decide about probes too. Here the first failed probe is enough, and"
     " close_rate is how to let some fail.",
-    "`success_threshold` successful probes close the circuit, the first failed one opens it again",
+    "half_open --> closed: success_threshold probes succeed half_open --> open: a probe fails",
 )
 OPENS_AT_A_FAILURE = decided(
     "resilience4j looks at the rate after a success too. Here a success opens nothing: the circuit opens at the"
     " failure by which the rate is reached, and the next one would be that.",
-    "`failure_rate=0.5` opens at the failure by which half of the window's calls have failed",
+    "opens at the failure by which half of the window's calls have failed",
 )
 NO_TIMER = decided(
     "The others have a timer that makes the circuit half-open. Here the next call does, and the state is shown"
     " accordingly, so nothing has to be scheduled, cancelled or shut down.",
-    "No timer runs: the next call after the open time is the probe. `current_state` (text, as pybreaker spells it),"
-    " `circuit_state` (a `CircuitState`) and `snapshot()` say half-open as soon as that time is over.",
+    "No timer runs: the probe is the first call after the open time, though `current_state` and"
+    " [`circuits.snapshot()`](#look-at-all-of-them) say half-open as soon as that time is over.",
 )
 AT_A_TIME = decided(
     "The others count the calls of a half-open round. Here probes is how many may be in flight at a time, and"
     " success_threshold how many have to succeed.",
-    "At most `probes` probes are in flight at a time; all other calls are rejected.",
+    "While `probes` probes are in flight, all other calls are rejected.",
 )
 BY_CATEGORY = decided(
     "The others take the exception types that count. Here the category of an exception decides.",
@@ -348,12 +348,12 @@ BY_CATEGORY = decided(
 NOTHING_CHANGES = decided(
     "In the other library an excluded exception is a success, and starts the count again. Here an error that says"
     " nothing about the dependency leaves the count as it is.",
-    "What counts for nothing is not in the window either.",
+    "What counts for nothing is not in the window.",
 )
 SHADOW_STATE = decided(
     "The others have a state of their own for it. Here the state goes on as it would, and the mode says that no call"
     " is rejected.",
-    "| `shadow()`: shadow | all pass | yes | as above, but no call is rejected |",
+    "`shadow()`: all calls pass and are recorded.",
 )
 
 PYBREAKER = [
@@ -403,8 +403,8 @@ PYBREAKER = [
         *(by_hand("half_open"), ignored, is_half_open, admits),
         decided(
             "pybreaker closes at an excluded exception. Here only an answer of the dependency closes it.",
-            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | gives the"
-            " permit back, decides nothing |",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | decides"
+            " nothing |",
         ),
     ),
     row(
@@ -487,8 +487,8 @@ GOBREAKER = [
         *(*[fails] * 4, is_closed, fails, is_open),
         decided(
             "gobreaker's default opens at the sixth failure.",
-            "| `failure_threshold` | failures in a row that open the circuit, by [weight](#what-counts); `None`, with a"
-            " rate, switches it off | `5` |",
+            "| `failure_threshold` | failures in a row that open it, by [weight](#what-counts); `None`, with a rate:"
+            " off | `5` |",
         ),
     ),
     row("it is open until its time is over", SIX, by_hand("open"), after(59.999), is_open, rejected, after(1), admits),
@@ -707,7 +707,7 @@ FAILSAFE_GO = [
         decided(
             "failsafe-go can also count failures within a time, whatever succeeded meanwhile. Here it is a share, so"
             " that a busy client does not open at the few failures that any dependency has.",
-            "or the calls of the last so many seconds",
+            "rates are of the last so many calls (20 unless given), or seconds",
         ),
     ),
     row("opening is an event", ONE, passes, fails, happened("circuit.opened")),
@@ -780,7 +780,7 @@ RESILIENCE4J = [
         *(slow(5, down), slow(5), slow(0.1, down), slow(0.1), slow(5), window(5, 2, 2), is_closed),
         decided(
             "resilience4j counts a slow failure among the slow calls too. Here it is a failure, once.",
-            "of calls that succeed; one that fails, slowly or not, is a failure.",
+            "A slow failure counts as a failure only.",
         ),
     ),
     row(
@@ -813,7 +813,7 @@ RESILIENCE4J = [
         decided(
             "resilience4j waits for all four probes. Here the second failure decides: three successes could no longer"
             " be three quarters.",
-            "It opens again as soon as the `success_threshold`-th success could no longer give that share",
+            "the circuit opens again once the `success_threshold`-th success could no longer give that share",
         ),
     ),
     row(
@@ -823,7 +823,7 @@ RESILIENCE4J = [
         decided(
             "resilience4j waits for all four probes, and opens at the rate of the slow ones. Here a slow probe counts"
             " as failed, and the second decides.",
-            "a probe that succeeds after that long counts as a failed one",
+            "A probe that succeeds after `slow_call_seconds` counts as failed.",
         ),
     ),
     row(
@@ -908,7 +908,7 @@ RESILIENCE4J = [
         decided(
             "resilience4j leaves half-open after a maximum time, for open or closed. Here a probe's permit is a lease,"
             " and the next call decides.",
-            "a probe that has not returned after `probe_timeout` seconds loses it to the next call.",
+            "A probe that has not returned after `probe_timeout` seconds loses its permit to the next call.",
         ),
     ),
     row("it may begin closed", R4J, is_closed, by_hand("open"), is_open),
@@ -1049,7 +1049,8 @@ INTERLOCK = [
         decided(
             "In interlock-cb the new round is full whatever is still in flight. Here a dependency that hangs is not"
             " sent more probes each round.",
-            "the next time the circuit is half-open, they count as probes until they return or their lease is over",
+            "are among the probes of the next time, until they return or *probe_timeout* is over.",
+            "resilience/policies/_circuit_breaker_config.py",
         ),
     ),
     row(
@@ -1147,8 +1148,8 @@ INTERLOCK = [
         decided(
             "interlock-cb opens when no probe of a round reached the dependency. Here what says nothing decides"
             " nothing.",
-            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | gives the"
-            " permit back, decides nothing |",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | decides"
+            " nothing |",
         ),
     ),
     row(
@@ -1172,7 +1173,7 @@ INTERLOCK = [
         *(by_hand("isolate"), Rejected(retry_after=float("inf"))),
         decided(
             "interlock-cb says None. Here the time is infinite: no retry waits for it.",
-            "all rejected; `retry_after` is infinite",
+            "all calls are rejected, and `retry_after` is infinite.",
         ),
     ),
     row(
