@@ -112,7 +112,7 @@ NAVIGATION = {
         "reference/migrating",
         "reference/glossary",
     ],
-    "Coming from elsewhere": ["migrating", "contrib"],
+    "Coming from elsewhere": ["migrating"],
     "Measured": [
         "benchmarks/times",
         "benchmarks/storm",
@@ -122,7 +122,7 @@ NAVIGATION = {
         "benchmarks/reports",
         "benchmarks/fleet",
     ],
-    "Examples": ["reference/recipes", "shop"],
+    "Examples": ["reference/recipes", "reference/shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
 ELSEWHERE = {"../examples/policies": "reference/examples.md", "../../examples/recipes": "recipes.md"}

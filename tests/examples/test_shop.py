@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.slow,  # servers in processes of their own
 ]
 
-PAGE = ROOT / "docs" / "shop.md"
+PAGE = ROOT / "docs" / "reference" / "shop.md"
 TARGET = "examples.shop.prices.price_of"
 
 
