@@ -11,7 +11,8 @@ Looks for the words in `words.toml` in the docstrings, comments, messages and na
 
 ``--list`` prints each find with its line and what to write instead. ``--check`` compares each folder with
 `words_allowed.json` and ends with 1 where there are more; a folder that the file does not name may have none.
-``--tighten`` lowers the numbers of that file to what is found, and never raises one.
+``--tighten`` lowers the numbers of that file to what is found, and never raises one. ``--check`` also fails where the
+pages that are read, `docs/*.md`, have more than `MAX_WORDS_OF_PAGES` words together, code and tables included.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from typing import NamedTuple
 
 from benchmarks.house import ROOT, measure
 
-__all__ = ["ALLOWED", "Find", "Words", "exceeded", "finds", "main", "tightened"]
+__all__ = ["ALLOWED", "Find", "Words", "exceeded", "finds", "main", "tightened", "words_of_pages"]
 
 LIST = Path(__file__).with_name("words.toml")
 ALLOWED = Path(__file__).with_name("words_allowed.json")
+MAX_WORDS_OF_PAGES = 24_000
 KINDS = ("people", "phrases", "riddles", "names")
 #: Files that are about these words, or are made to look like another's.
 _LEFT_OUT = re.compile(r"benchmarks/words\.|tests/benchmarks/test_words|tests/execution/hostile/|tests/public_api\.txt")
@@ -158,6 +160,11 @@ def tightened(found: Mapping[str, int], allowed: Mapping[str, int]) -> dict[str,
     return {folder: number for folder, number in sorted(lower.items()) if number}
 
 
+def words_of_pages(docs: Path) -> int:
+    """Count the words of the pages in *docs*, as ``wc -w`` does, without those of its folders, which are looked up."""
+    return sum(len(page.read_text("utf-8").split()) for page in docs.glob("*.md"))
+
+
 def _table(all_finds: Sequence[Find], allowed: Mapping[str, int]) -> Iterator[str]:
     counts = collections.Counter((_folder(find.path), find.kind) for find in all_finds)
     yield f"{'':32}" + "".join(f"{heading:>11}" for heading in (*KINDS, "all", "allowed", "docstrings"))
@@ -191,8 +198,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for find in all_finds:
         if options.list or _folder(find.path) in over:
             print(find)
+    pages = words_of_pages(ROOT / "docs")
+    if options.check and pages > MAX_WORDS_OF_PAGES:
+        print(
+            f"over: docs/*.md have {pages} words, at most {MAX_WORDS_OF_PAGES}: say less, or put what is looked up into"
+            " docs/reference/ and docstrings",
+            file=sys.stderr,
+        )
+        return 1
     if options.check and not over:
-        print(f"{len(files)} files: no folder has more than it may")
+        print(f"{len(files)} files: no folder has more than it may; the pages have {pages} words")
         return 0
     for line in _table(all_finds, allowed):
         print(line)

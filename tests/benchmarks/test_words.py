@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,18 @@ def test_a_folder_may_have_what_it_is_allowed_and_an_unknown_one_nothing():
 
 def test_tightening_lowers_what_is_allowed_and_never_raises_it():
     assert words.tightened({"docs": 5, "tests": 1}, {"docs": 3, "tests": 2, "resilience": 4}) == {"docs": 3, "tests": 1}
+
+
+def test_the_words_of_pages_are_those_of_wc_without_what_is_looked_up(tmp_path: Path):
+    (tmp_path / "retry.md").write_text("# Retry\n\n| `a` | b |\n")
+    (tmp_path / "pipeline.md").write_text("one two\n")
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "lint.md").write_text("rules\n" * 99)
+    assert words.words_of_pages(tmp_path) == 9
+
+
+def test_pages_with_too_many_words_fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(words, "MAX_WORDS_OF_PAGES", 100)
+    monkeypatch.setattr(words, "_files", lambda: iter(()))
+    assert words.main(["--check"]) == 1
+    assert re.search(r"docs/\*\.md have \d+ words, at most 100: say less", capsys.readouterr().err)
