@@ -33,7 +33,7 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.sent: list[str] = []
         self.release = threading.Event()
-        #: A request that arrives late, from before the last `sent_by`, is none of those that are counted.
+        #: A request that arrives late, from before the last `sent_by`, is not counted.
         self.turn = 0
 
     def url(self, path: str) -> str:
