@@ -103,7 +103,10 @@ class Session:
                 self._start()
             if cancelled is not None:
                 self._watch(cancelled, lambda: self._finish("cancelled"))
-            if self._exit is None and not self._step(_SLOW_AFTER):
+            slow_at = SYSTEM.now() + _SLOW_AFTER
+            while self._exit is None and (left := slow_at - SYSTEM.now()) > 0:
+                self._step(left)
+            if self._exit is None:
                 on_slow()
             while (ended := self._exit) is None:
                 self._step(_MAX_WAIT)

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from resilience._callback_errors import log_callback_error
+from resilience.clock import SYSTEM
 from resilience.contrib.executor import PythonExecutorException
 from resilience.execution._worker.messages import Policy
 from resilience.execution._worker_process import Interpreter, WorkerProcess, wait_readable
@@ -24,8 +25,10 @@ from resilience.execution.security import SecurityPolicy
 
 __all__ = ["WarmPool"]
 
-_READY_TIMEOUT = 0.2
-"""Seconds that the background thread waits for a ready message. A later one is read by the session."""
+_READY_TIMEOUT = 30.0
+"""Seconds after which the background thread no longer looks for a ready message. A later one is read by the session."""
+_READY_SLICE = 0.1
+"""Seconds that it waits for one at a stretch: other jobs wait as long."""
 _THREAD_IDLE_TIMEOUT = 10.0
 """Seconds without a job after which the background thread ends."""
 
@@ -89,11 +92,13 @@ class WarmPool:
 
     def wait_until_warm(self, timeout: float = 30.0) -> bool:
         """Start missing workers and wait until all of them are ready; return whether they are."""
+        until = SYSTEM.now() + timeout
         self.replenish()
         with self._job_done:
             self._job_done.wait_for(lambda: not self._unfinished, timeout)
             idle = list(self._idle)
-        ready = all(worker.is_ready or wait_readable(worker.control.fileno(), timeout) for worker in idle)
+        left = max(until - SYSTEM.now(), 0.0)
+        ready = all(worker.is_ready or wait_readable(worker.control.fileno(), left) for worker in idle)
         return ready and len(idle) == self._size
 
     def close(self) -> None:
@@ -135,16 +140,20 @@ class WarmPool:
         if worker is None:
             return
         if is_usable:
-            self._submit(lambda: self._read_ready(worker))
+            until = SYSTEM.now() + _READY_TIMEOUT
+            self._submit(lambda: self._read_ready(worker, until))
         else:  # the pool was closed while the worker started
             self._reap(worker)
 
-    def _read_ready(self, worker: WorkerProcess) -> None:
+    def _read_ready(self, worker: WorkerProcess, until: float) -> None:
         """Read the ready message of an idle worker in advance, so that the next session need not."""
-        wait_readable(worker.control.fileno(), _READY_TIMEOUT)  # only this thread closes the socket
+        has_come = wait_readable(worker.control.fileno(), _READY_SLICE)  # only this thread closes the socket
         with self._lock:
-            if worker in self._idle:  # an acquired worker is read by its session
+            is_idle = worker in self._idle  # an acquired worker is read by its session
+            if is_idle and has_come:
                 worker.read_ready()
+        if is_idle and not has_come and SYSTEM.now() < until:  # it imports modules, which may take seconds
+            self._submit(lambda: self._read_ready(worker, until))
 
     def _replace(self, worker: WorkerProcess, policy: Policy | None) -> None:
         try:
