@@ -28,7 +28,7 @@ from resilience.execution._worker.recorder import Recording
 from resilience.execution._worker.statements import session_filename
 from resilience.execution._worker.written_files import list_files
 from resilience.execution._worker_pool import WarmPool
-from resilience.execution._worker_process import WorkerProcess
+from resilience.execution._worker_process import WorkerProcess, new_execution_id
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
@@ -115,7 +115,7 @@ class Job:
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` if no worker can be started.
         """
         if self._number and self._violations:  # the worker must not be left with a program that it cannot start
-            return self._report_builder().from_violations(self._violations)
+            return self._refusal()
         not_ready: Exception | None = None
         for must_be_fresh in (False, True):
             session, self._session = self._session, None
@@ -152,7 +152,7 @@ class Job:
                 self._pool.release(worker, self._policy_message)
         if not_ready is not None:
             raise not_ready
-        return self._report_builder().from_violations(self._violations)
+        return self._refusal()
 
     @functools.cached_property
     def _is_clear(self) -> bool:
@@ -188,7 +188,8 @@ class Job:
         write_files(self._request.files, directory)
         if self._may_write_files and (self._number or self._request.files or directory != worker.directory):
             self._files_before = list_files(directory)
-        return Session(worker, self._request_message(worker), emit, self._variables.pickled)
+        message = self._request_message(worker)
+        return Session(worker, message, emit, self._variables.pickled if self._request.variables else b"")
 
     def _request_message(self, worker: WorkerProcess) -> Request:
         request = self._request
@@ -225,7 +226,11 @@ class Job:
                     emit("warning", f"{name} was too long: its middle is left out of the report")
         if self._may_write_files:
             session.collector.add_files(self._directory_of(worker), self._files_before)
-        builder = self._report_builder(worker, session)
+        builder = self._report_builder(worker.execution_id)
+        builder.recorder = worker.read_recorder
+        builder.python, builder.threads = worker.python_version, worker.threads
+        builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
+        builder.artifacts, builder.notes = session.collector.artifacts, session.collector.notes
         protocol_error = ended.protocol_error
         if ended.result is not None:
             try:
@@ -246,9 +251,12 @@ class Job:
             )
         )
 
-    def _report_builder(self, worker: WorkerProcess | None = None, session: Session | None = None) -> ReportBuilder:
-        builder = ReportBuilder(
-            execution_id=f"exec_{os.urandom(6).hex()}",
+    def _refusal(self) -> ExecutionReport:
+        return self._report_builder(new_execution_id()).from_violations(self._violations)
+
+    def _report_builder(self, execution_id: str) -> ReportBuilder:
+        return ReportBuilder(
+            execution_id=execution_id,
             request=self._request,
             code=self._code,
             policy=self._policy,
@@ -256,15 +264,6 @@ class Job:
             filename=session_filename(self._number),
             memory_is_limited=sys.platform == "linux",
         )
-        if worker is not None:
-            builder.execution_id = worker.execution_id
-            builder.recorder = worker.read_recorder
-            builder.python = worker.python_version
-            builder.threads = worker.threads
-        if session is not None:
-            builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
-            builder.artifacts, builder.notes = session.collector.artifacts, session.collector.notes
-        return builder
 
 
 @functools.lru_cache(maxsize=64)

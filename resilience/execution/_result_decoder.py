@@ -32,13 +32,13 @@ class WorkerResult:
     stage: Literal["compile", "run"]
     exit_code: int
     seconds: float
-    peak: int | None
     timed_out: bool
-    timed_out_at: int | None
-    violation: Violation | None
     variables: dict[str, Json]
-    value: Json
-    exception: Captured | None
+    value: Json = None
+    peak: int | None = None
+    timed_out_at: int | None = None
+    violation: Violation | None = None
+    exception: Captured | None = None
     at_memory_limit: bool | None = None
     """Whether the program reached its memory limit at some time."""
     names: list[str] | None = None
@@ -68,8 +68,10 @@ def _check(kind: Hashable) -> Check:
     arguments: tuple[Hashable, ...] = get_args(kind)
     if origin in (Union, UnionType):
         return _check_union(arguments)
-    if is_typeddict(kind) or is_dataclass(kind):
-        return _check_fields(cast("type", kind))
+    if is_dataclass(kind):
+        return _check_fields_given(cast("type", kind))
+    if is_typeddict(kind):
+        return _check_all_fields(cast("type", kind))
     if origin in (list, Sequence):
         item = _check(arguments[0])
         return lambda value: [item(each) for each in _require_array(value)]
@@ -79,7 +81,18 @@ def _check(kind: Hashable) -> Check:
     return _check_plain(_is_in(arguments) if origin is Literal else _is_of(kind), kind)
 
 
-def _check_fields(kind: type) -> Check:
+def _check_fields_given(kind: type) -> Check:
+    """Check the fields of a dataclass that are there. Its constructor raises TypeError if one without a default is not."""
+    checks = {name: _check(of) for name, of in get_type_hints(kind).items()}
+
+    def check(value: object) -> object:
+        given = _require_object(value)
+        return kind(**{name: checks[name](each) for name, each in given.items() if name in checks})
+
+    return check
+
+
+def _check_all_fields(kind: type) -> Check:
     checks: dict[str, Check] = {}
 
     def check(value: object) -> object:
@@ -112,7 +125,9 @@ def _check_plain(good: Callable[[object], bool], kind: object) -> Check:
     def check(value: object) -> object:
         if not good(value):
             raise TypeError(f"{_short_repr(value)} instead of {kind}")
-        return _clean(value)
+        if type(value) is str:
+            return _clean(value)
+        return value
 
     return check
 

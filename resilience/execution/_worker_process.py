@@ -31,7 +31,7 @@ from resilience.execution._orphans import kill_orphans
 from resilience.execution._worker.framing import encode_frame
 from resilience.execution._worker.messages import Policy, Prepare, Start
 
-__all__ = ["Interpreter", "WorkerProcess", "own_peak_memory", "wait_readable"]
+__all__ = ["Interpreter", "WorkerProcess", "new_execution_id", "own_peak_memory", "wait_readable"]
 
 _MAIN = str(Path(__file__).with_name("_worker") / "__main__.py")
 _OPTIONS = ("-I", "-u", "-X", "utf8")
@@ -93,7 +93,10 @@ class WorkerProcess:
         """Peak of resident memory in bytes. It begins with that of this process at the time of the fork."""
         self.start_frame: bytes = encode_frame(self.token, _START)
         """Frame that starts the program of a request whose analysis was not complete when it was sent."""
-        self.execution_id: str = f"exec_{os.urandom(6).hex()}"
+        self.execution_id: str = new_execution_id()
+        """Drawn in advance, for the program that it will run."""
+        self.threads: int
+        """Threads that the program's environment gives to linear algebra."""
         with contextlib.ExitStack() as cleanup:
             try:
                 self._start(self.python, cleanup)
@@ -104,6 +107,8 @@ class WorkerProcess:
     def _start(self, python: str, cleanup: contextlib.ExitStack) -> None:
         self.directory: str = tempfile.mkdtemp(prefix="resilience-")
         cleanup.callback(_remove_directory, self.directory)
+        environment = self._environment()
+        self.threads = blas_threads(environment)
         with contextlib.ExitStack() as child_ends:
             self.stdout: int
             self.stderr: int
@@ -124,7 +129,7 @@ class WorkerProcess:
                 stderr=stderr,
                 pass_fds=(control.fileno(), self.recorder),
                 cwd=self.directory,
-                env=self._environment(),
+                env=environment,
                 start_new_session=True,
             )
         self.pid: int = self._process.pid
@@ -136,11 +141,6 @@ class WorkerProcess:
         name, _, value = self.env_marker.partition("=")
         own = {"HOME": self.directory, "TMPDIR": self.directory, "MPLBACKEND": "agg"}
         return {**thread_settings(os.environ), **found, **own, **self._interpreter.environment, name: value}
-
-    @property
-    def threads(self) -> int:
-        """Threads that the program's environment gives to linear algebra."""
-        return blas_threads(self._environment())
 
     def prepare(self, policy: Policy) -> None:
         """Send the policy of the likely next request: the worker sets it up, and imports modules, while it is idle."""
@@ -215,6 +215,7 @@ class WorkerProcess:
         """Make ready for another request to the same worker: what is recorded from now on is of that one."""
         os.pwrite(self.recorder, bytes(4), 0)
         self.reader.reset()
+        self.execution_id = new_execution_id()
 
     def reap(self) -> None:
         """Kill the process, wait for its exit, kill its orphans and remove its directory."""
@@ -232,6 +233,11 @@ class WorkerProcess:
         for descriptor in (self.stdout, self.stderr, self.recorder, self.pidfd):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def new_execution_id() -> str:
+    """Return a name for an execution that no other one has."""
+    return f"exec_{os.urandom(6).hex()}"
 
 
 def own_peak_memory() -> int:
