@@ -45,3 +45,36 @@ def test_both_ways_to_compile_an_expression_agree(source, monkeypatch):
 def test_an_expression_ends_where_its_line_does():
     (statement,) = Program("1 + 1  # a sum ").statements()
     assert (statement.line, statement.end_line, statement.end_column) == (1, 1, 14)
+
+
+@pytest.mark.parametrize("source", ["x = 1\nglobal x", "x = 1\nfrom __future__ import annotations", "x = 1\nreturn x"])
+def test_an_error_that_only_the_compiler_finds_is_raised_before_anything_runs(source):
+    with pytest.raises(SyntaxError) as caught:
+        statements.Program(source)
+    assert caught.value.lineno == 2
+
+
+def test_of_several_errors_the_one_that_the_compiler_finds_first_is_raised():
+    source = "return 1\ndef f(a, a): pass"
+    with pytest.raises(SyntaxError) as plain:
+        compile(source, "<string>", "exec")
+    with pytest.raises(SyntaxError) as caught:
+        statements.Program(source)
+    assert (caught.value.msg, caught.value.lineno) == (plain.value.msg, plain.value.lineno)
+
+
+def test_a_future_import_holds_for_all_statements():
+    *_, last = statements.Program("from __future__ import annotations\ndef f(a: b): pass").statements()
+    found: dict[str, object] = {}
+    exec(last.code, found)
+    assert found["f"].__annotations__ == {"a": "b"}
+
+
+@pytest.mark.parametrize("source", ["x = 1 is 1", "x = 1 is 1\ny = 2"])
+def test_the_compiler_warns_once_before_the_statements_are_asked_for(source):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        program = statements.Program(source)
+        before = len(caught)
+        program.statements()
+    assert (before, len(caught)) == (1, 1)

@@ -38,24 +38,41 @@ class Statement:
 
 
 class Program:
-    """A program that has been parsed. Raises SyntaxError for a source that cannot be compiled."""
+    """A program that has been compiled. Raises SyntaxError for a source that cannot be.
+
+    Its statements are compiled one by one, all of them before the first one runs. Only `global` and a future import
+    bind statements together: then the source is compiled as a whole, too.
+    """
 
     def __init__(self, source: str, filename: str = FILENAME) -> None:
         self._filename = filename
-        self._expression = _expression(source, filename)
-        if self._expression is not None:
+        self._statements: list[Statement] = []
+        expression = _expression(source, filename)
+        if expression is not None:
+            self._statements.append(expression)
             return
         _check_text(source, filename)
         self._tree: Module = compile(source, filename, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
-        if len(self._tree.body) > 1:  # a single statement is compiled as a whole anyway
-            whole = compile_program(self._tree, filename=filename)
-            self._flags = whole.co_flags & _FUTURE
+        if "global" in source or "__future__" in source:
+            self._flags = self._compile_whole().co_flags & _FUTURE
+            return
+        try:
+            self._statements = self._compile_statements()
+        except SyntaxError:
+            self._compile_whole()  # of several errors the compiler finds another one first
+            raise
 
     def statements(self) -> list[Statement]:
-        """Return the compiled statements. Warnings of the compiler are repeated."""
-        if self._expression is not None:
-            return [self._expression]
+        """Return the compiled statements. Warnings of the compiler are repeated if there is a statement for all."""
+        if not self._statements:
+            self._statements = self._compile_statements()
+        return self._statements
+
+    def _compile_whole(self) -> CodeType:
+        return compile_program(self._tree, filename=self._filename)
+
+    def _compile_statements(self) -> list[Statement]:
         last = len(self._tree.body) - 1
         return [
             _statement(node, _value(node, first=number == 0, last=number == last), self._flags, self._filename)
