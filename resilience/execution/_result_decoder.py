@@ -82,7 +82,7 @@ def _check(kind: Hashable) -> Check:
 
 
 def _check_fields_given(kind: type) -> Check:
-    """Check the fields of a dataclass that are there. Its constructor raises TypeError if one without a default is not."""
+    """Check the fields of a dataclass that are there; its constructor rejects an object without the required ones."""
     checks = {name: _check(of) for name, of in get_type_hints(kind).items()}
 
     def check(value: object) -> object:

@@ -205,6 +205,12 @@ def test_a_program_that_ends_at_once_is_not_slow_though_the_ready_message_is_rea
     assert (ending.kind, slow) == ("result", [])
 
 
+def test_a_prepared_worker_has_recorded_no_program_of_its_own(child):
+    child.prepare(SecurityPolicy.of("strict").to_dict())
+    assert wait_readable(child.control.fileno(), 20)
+    assert child.read_recorder().strip(b"\0") == b""
+
+
 def test_a_request_that_is_longer_than_what_a_socket_holds_arrives_as_a_whole(child):
     ending = Session(child, request(f"len({'x' * 3_000_000!r})", checked=False), None).wait(lambda: None)
     assert ending.result is not None and ending.result["value"] == 3_000_000

@@ -6,6 +6,7 @@ Limits and guard are in force while code of the program runs, and lifted while i
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import faulthandler
 import os
@@ -15,7 +16,7 @@ import warnings
 from resilience.execution._worker.artifacts import Artifacts
 from resilience.execution._worker.event_loop import ProgramLoop
 from resilience.execution._worker.fallback_capture import capture_class_only
-from resilience.execution._worker.framing import ChannelClosed
+from resilience.execution._worker.framing import ChannelClosed, encode_frame
 from resilience.execution._worker.guard import install
 from resilience.execution._worker.import_hooks import ImportHooks
 from resilience.execution._worker.line_tracer import LineTracer
@@ -59,6 +60,17 @@ _MAX_UNLIMITED_COMPILE = 4096
 """Characters of a source that is compiled without a memory limit: it needs only some megabytes."""
 
 
+_REHEARSALS = 8
+_REHEARSAL: Request = {
+    "kind": "run",
+    "code": "pass\n1",
+    "timeout": 30.0,
+    "memory": 1 << 30,
+    "checked": True,
+    "session": 0,
+}
+
+
 class ProgramRun:
     """Runs the program of this process.
 
@@ -72,6 +84,7 @@ class ProgramRun:
         self._recorder = recorder
         self._limits = limits
         self._is_fork = False
+        self._is_rehearsal = False
         self._main = main_module()
         self._imports = ImportHooks()
         self._artifacts = Artifacts(self._send)
@@ -84,6 +97,9 @@ class ProgramRun:
         self._stage = "compile"
         self._warnings_left = _MAX_WARNINGS
         self._value: object = None
+        self._wanted: dict[str, object] = {}
+        """Variables that the request names."""
+        self._has_artifacts = False
         self._can_render = False
         self._is_measured = False
         self._limits_loading = False
@@ -107,8 +123,24 @@ class ProgramRun:
         """Do in advance whatever is slow the first time. Called while the worker is idle."""
         self.install(policy)
         Program("1").statements()
+        self._rehearse()
         self._limits.measure()
         self._is_measured = True
+
+    def _rehearse(self) -> None:
+        """Run a program that does nothing, and drop its results.
+
+        The first call of a function takes several times as long as the next ones, and CPython specialises it after
+        eight. The program is one of a session, so that its limits can be lifted afterwards. It leaves no trace: nothing
+        is recorded as begun, no module is imported, and no name defined.
+        """
+        self._is_rehearsal = True
+        for _ in range(_REHEARSALS):
+            self._execute(_REHEARSAL)
+            self._forget_program()
+        self._sources.clear()
+        sys.modules["linecache"].cache.pop(FILENAME, None)
+        self._is_rehearsal = False
 
     def install(self, policy: Policy) -> Guard:
         """Install the guard, switched off."""
@@ -140,38 +172,46 @@ class ProgramRun:
 
     def _execute(self, request: Request) -> int:
         """Run the program of *request*, send the result, and return the exit code."""
-        self._request = request
-        number = request.get("session", 0)
-        self._filename = self._timer.filename = self._loop.filename = session_filename(number)
-        self._limits.is_for_session = bool(number)
-        self._recorder.begin()
-        self._timer.set_limit(request["timeout"])
-        if "directory" in request:
-            os.chdir(request["directory"])
-        error = self._run_limited(self._load_variables)
+        self._begin(request)
+        error = self._run_limited(self._compile)
         if isinstance(error, VariablesError):
             raise error
-        error = error or self._run_limited(self._compile)
         if error is None:
             if not request["checked"]:
                 self._channel.receive()  # the start message
             self._limits.set_processor(request["timeout"])
             error = self._run_limited(self._run)
-        if error is None:
-            self._collect_artifacts()  # before the exit handlers: one of them closes all figures
+        if error is None and self._has_artifacts:
+            self._collect_artifacts()
             error = self._run_limited(self._end_program)
         result, code = self._result(error)
         self._resume_program()
         if error is not None and not self._timer.fired:
             self._run_limited(self._end_program)
         _flush()
-        self._timer.stop_rendering()
+        if self._can_render:
+            self._timer.stop_rendering()
         self._send({**result, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak_memory()})
         return code
+
+    def _begin(self, request: Request) -> None:
+        self._request = request
+        self._filename = self._timer.filename = self._loop.filename = session_filename(request.get("session", 0))
+        self._limits.is_for_session = "session" in request
+        if not self._is_rehearsal:
+            self._recorder.begin()
+        self._timer.set_limit(request["timeout"])
+        if "directory" in request:
+            os.chdir(request["directory"])
 
     def _next_request(self) -> Request:
         """Wait for the next program of the session, and make ready for it."""
         request: Any = self._channel.receive()
+        self._forget_program()
+        return request  # type: ignore[no-any-return]
+
+    def _forget_program(self) -> None:
+        """Make ready for another program: undo everything but what the last one has defined."""
         if self._guard is not None:
             self._guard.off()
             self._guard.forget()
@@ -180,9 +220,8 @@ class ProgramRun:
         self._stage = "compile"
         self._statements = []
         self._warnings_left = _MAX_WARNINGS
-        self._value = None
+        self._value, self._wanted, self._has_artifacts = None, {}, False
         self._can_render = self._is_measured = False
-        return request  # type: ignore[no-any-return]
 
     def _detach_fork(self) -> None:
         """Detach a fork of this process: it continues the program and must neither send messages nor record."""
@@ -205,6 +244,7 @@ class ProgramRun:
         return None
 
     def _load_variables(self) -> None:
+        """Define the variables of the request."""
         pickled = self._channel.receive_bytes(self._request.get("pickled", 0))
         self._stage = "run"  # a MemoryError here is not the compiler's
         self._main.__dict__.update(load_variables(self._request.get("given", {}), pickled))
@@ -212,6 +252,8 @@ class ProgramRun:
         self._stage = "compile"
 
     def _compile(self) -> None:
+        if "given" in self._request:
+            self._load_variables()
         if len(self._request["code"]) > _MAX_UNLIMITED_COMPILE:
             self._limits.limit_compiler(self._request["memory"])
         program = Program(self._request["code"], self._filename)
@@ -248,6 +290,10 @@ class ProgramRun:
             completed += statement.end_line - max(statement.line, last + 1) + 1
             last = statement.end_line
             self._recorder.statement_done(completed, last, statement.end_column)
+        self._wanted = {name: namespace[name] for name in self._request.get("variables", ()) if name in namespace}
+        self._has_artifacts = self._artifacts.are_expected(self._value, self._wanted)
+        if not self._has_artifacts:  # they come before the exit handlers, one of which closes all figures
+            self._end_program()
 
     def _register_source(self, linecache: Any) -> None:
         for filename, source in self._sources.items():
@@ -261,13 +307,9 @@ class ProgramRun:
 
     def _collect_artifacts(self) -> None:
         """Capture figures and tables, with some time of their own: the program has ended within its limit."""
-        namespace = self._main.__dict__
-        wanted = {name: namespace[name] for name in self._request.get("variables", ()) if name in namespace}
-        if not self._artifacts.are_expected(self._value, wanted):
-            return
         self._send({"kind": "collecting"})
         before = self._timer.begin_extra(_COLLECTING_SECONDS)
-        error = self._run_limited(lambda: self._artifacts.collect(self._value, wanted))
+        error = self._run_limited(lambda: self._artifacts.collect(self._value, self._wanted))
         self._timer.end_extra(before)
         if error is not None:
             self._send({"kind": "note", "text": f"figures and tables are not complete: {_one_line(error)}"})
@@ -333,9 +375,10 @@ class ProgramRun:
                 result["variables"] = encode_variables(namespace, names, self._safe_repr)
         except BaseException:  # a value whose methods raise anything
             result["variables"] = {}
-        values = {name: result.pop(name) for name in ("value", "variables") if has_special_floats(result.get(name))}
-        if values:
+        if has_special_floats(result.get("value")) or has_special_floats(result["variables"]):
             import json
+
+            values = {name: result.pop(name, None) for name in ("value", "variables")}
 
             result["special"] = json.dumps(values)  # as a text: a frame takes no NaN
 
@@ -416,7 +459,9 @@ class ProgramRun:
             self._channel.wait()
 
     def _send(self, message: dict[str, object]) -> None:
-        if not self._is_fork:
+        if self._is_rehearsal:
+            encode_frame(self._channel.token, message)
+        elif not self._is_fork:
             self._channel.send(message)
 
 
@@ -461,7 +506,7 @@ def _print_traceback(error: Any, traceback: str) -> None:
 def _run_exit_handlers() -> None:
     """Wait for the program's threads and run its exit handlers, as Python does at exit."""
     threading = sys.modules.get("threading")
-    if threading is not None:
+    if threading is not None and _thread._count():
         threading._shutdown()
     atexit._run_exitfuncs()
 

@@ -132,8 +132,8 @@ class Limits:
             self._limit(resource.RLIMIT_AS, self._hard, self._hard)
 
     def lift(self) -> None:
-        """Lift the memory limit between two programs of a session."""
-        self._soft = 0
+        """Lift the memory limit between two programs of a session, as if none had been set."""
+        self._soft = self._hard = self._allowed = self._compiler_limit = 0
         self._limit(resource.RLIMIT_AS, self._ceilings[resource.RLIMIT_AS], self._ceilings[resource.RLIMIT_AS])
 
     def _limit(self, kind: int, soft: int, hard: int) -> None:

@@ -47,13 +47,12 @@ class Recorder:
     def statement_done(self, lines: int, end_line: int, end_column: int) -> None:
         """Record that a statement has completed: *lines* so far, the last one up to *end_column*, in bytes."""
         if self._is_attached:
-            note = b"".join(number.to_bytes(_NUMBER, sys.byteorder) for number in (lines, end_line, end_column))
-            self._write(note, _NUMBER)
+            self._write(_bytes(lines) + _bytes(end_line) + _bytes(end_column), _NUMBER)
 
     def line_reached(self, line: int) -> None:
         """Record that a line is reached for the first time."""
         if self._is_attached and self._lines_left:
-            self._write(line.to_bytes(_NUMBER, sys.byteorder), TRACE - self._lines_left * _NUMBER)
+            self._write(_bytes(line), TRACE - self._lines_left * _NUMBER)
             self._lines_left -= 1
 
     def _write(self, note: bytes, at: int) -> None:
@@ -61,6 +60,10 @@ class Recorder:
             os.pwrite(self.descriptor, note, at)
         except OSError:  # the program has closed it
             self._is_attached = False
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(_NUMBER, sys.byteorder)
 
 
 class Recording:
