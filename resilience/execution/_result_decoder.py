@@ -78,7 +78,9 @@ def _check(kind: Hashable) -> Check:
     if origin is dict:
         item = _check(arguments[1])
         return lambda value: {_clean(key): item(each) for key, each in _require_object(value).items()}
-    return _check_plain(_is_in(arguments) if origin is Literal else _is_of(kind), kind)
+    if origin is Literal:
+        return _check_literal(arguments)
+    return _check_type(kind)
 
 
 def _check_fields_given(kind: type) -> Check:
@@ -112,20 +114,22 @@ def _check_union(kinds: tuple[object, ...]) -> Check:
     return lambda value: None if value is None else other(value)
 
 
-def _is_in(values: tuple[object, ...]) -> Callable[[object], bool]:
-    return lambda value: value in values
-
-
-def _is_of(kind: object) -> Callable[[object], bool]:
-    kinds = (int, float) if kind is float else (kind,)
-    return lambda value: type(value) in kinds
-
-
-def _check_plain(good: Callable[[object], bool], kind: object) -> Check:
+def _check_literal(values: tuple[object, ...]) -> Check:
     def check(value: object) -> object:
-        if not good(value):
+        if value not in values:
+            raise TypeError(f"{_short_repr(value)} instead of one of {values}")
+        return value
+
+    return check
+
+
+def _check_type(kind: object) -> Check:
+    kinds = (int, float) if kind is float else (kind,)
+
+    def check(value: object) -> object:
+        if type(value) not in kinds:
             raise TypeError(f"{_short_repr(value)} instead of {kind}")
-        if type(value) is str:
+        if kind is str:
             return _clean(value)
         return value
 

@@ -16,7 +16,7 @@ import warnings
 from resilience.execution._worker.artifacts import Artifacts
 from resilience.execution._worker.event_loop import ProgramLoop
 from resilience.execution._worker.fallback_capture import capture_class_only
-from resilience.execution._worker.framing import ChannelClosed, encode_frame
+from resilience.execution._worker.framing import HEADER, ChannelClosed, decode_message, encode_frame
 from resilience.execution._worker.guard import install
 from resilience.execution._worker.import_hooks import ImportHooks
 from resilience.execution._worker.line_tracer import LineTracer
@@ -136,7 +136,9 @@ class ProgramRun:
         """
         self._is_rehearsal = True
         for _ in range(_REHEARSALS):
-            self._execute(_REHEARSAL)
+            frame = encode_frame(self._channel.token, _REHEARSAL)
+            request: Any = decode_message(frame[HEADER:])
+            self._execute(request)
             self._forget_program()
         self._sources.clear()
         sys.modules["linecache"].cache.pop(FILENAME, None)

@@ -16,6 +16,13 @@ __all__ = ["FILENAME", "Program", "Statement", "compile_program", "main_module",
 FILENAME = "<string>"
 """File name of a program, for tracebacks."""
 _MAX_EXPRESSION = 200
+_MAX_LINES = 10
+_NOT_PLAIN = ("\\", "#", ";", "'", '"', " is ", "assert", "global", "__future__")
+"""Parts that a source must not have to be compiled by lines.
+
+A text may go on in the next line, or be a docstring. A warning would be repeated if a later line cannot be compiled.
+`global` binds other statements.
+"""
 _COROUTINE = 0x80
 """The bit of `inspect.CO_COROUTINE`: the code awaits."""
 _FUTURE = 0x1FE0000
@@ -50,6 +57,9 @@ class Program:
         expression = _expression(source, filename)
         if expression is not None:
             self._statements.append(expression)
+            return
+        self._statements = _lines(source, filename)
+        if self._statements:
             return
         _check_text(source, filename)
         self._tree: Module = compile(source, filename, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
@@ -132,6 +142,34 @@ def _expression(source: str, filename: str) -> Statement | None:
     except Exception:  # not an expression; a syntax error is raised again by the caller
         return None
     return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
+
+
+def _lines(source: str, filename: str) -> list[Statement]:
+    """Return the statements of a short source that has one on each line, compiled without a tree.
+
+    To make a tree and to compile it takes twice as long. None are returned if a line is anything else, or may be.
+    """
+    lines = source.split("\n")
+    if len(lines) > _MAX_LINES or any(each in source for each in _NOT_PLAIN):
+        return []
+    if not all(line.isascii() and line.isprintable() and line[:1].isalnum() for line in lines):
+        return []
+    try:
+        return [_line(line, number, filename, is_last=number + 1 == len(lines)) for number, line in enumerate(lines)]
+    except Exception:  # a part of a longer statement, or a syntax error, which is raised again by the caller
+        return []
+
+
+def _line(line: str, number: int, filename: str, *, is_last: bool) -> Statement:
+    source, end = "\n" * number + line, len(line.rstrip())
+    if is_last:
+        try:
+            return Statement(
+                compile_program(source, "eval", filename=filename), number + 1, number + 1, end, is_value=True
+            )
+        except SyntaxError:
+            pass
+    return Statement(compile_program(source, filename=filename), number + 1, number + 1, end, is_value=False)
 
 
 def _statement(node: stmt, value: expr | None, flags: int, filename: str) -> Statement:
