@@ -117,17 +117,11 @@ class Job:
         if self._number and self._violations:  # the worker must not be left with a program that it cannot start
             return self._refusal()
         not_ready: Exception | None = None
-        for must_be_fresh in (False, True):
+        for may_be_warm in (True, False):
             session, self._session = self._session, None
-            worker = None
-            if session is not None:
-                worker = session.worker
-            elif not must_be_fresh:
-                worker = self._pool.acquire()
+            worker = self._acquire_worker(may_be_warm=may_be_warm) if session is None else session.worker
             if worker is None:
-                if self._violations:
-                    break
-                worker = self._pool.start_worker()
+                break
             try:
                 session = session or self._open_session(worker, emit)
                 if self._violations:  # analysed while the worker compiles the program
@@ -135,14 +129,7 @@ class Job:
                 ended = session.wait(self._replenish, cancelled)
                 if ended.kind == "cancelled":
                     return None
-                if ended.kind == "no_variables":
-                    raise ContainerConfigurationError(
-                        f"variables: a worker cannot restore them: {ended.protocol_error}", {"python": worker.python}
-                    )
-                if worker.preload_failure:
-                    raise ContainerConfigurationError(
-                        f"preload: a worker cannot import {worker.preload_failure}", {"python": worker.python}
-                    )
+                _raise_for_unusable(worker, ended)
                 if ended.kind == "result" or Recording(worker.read_recorder()).begun:
                     self.has_run = True
                     return self._report(worker, session, ended, emit)
@@ -153,6 +140,15 @@ class Job:
         if not_ready is not None:
             raise not_ready
         return self._refusal()
+
+    def _acquire_worker(self, *, may_be_warm: bool) -> WorkerProcess | None:
+        """Return an idle worker, or a new one; None if the program needs none because its policy forbids it."""
+        worker = None
+        if may_be_warm:
+            worker = self._pool.acquire()
+        if worker is None and not self._violations:
+            worker = self._pool.start_worker()
+        return worker
 
     @functools.cached_property
     def _is_clear(self) -> bool:
@@ -269,6 +265,18 @@ class Job:
 @functools.lru_cache(maxsize=64)
 def _message_of(policy: SecurityPolicy) -> dict[str, Json]:
     return policy.to_dict()
+
+
+def _raise_for_unusable(worker: WorkerProcess, ended: Exit) -> None:
+    """Raise the error of a worker that lacks a module which the executor or the request needs there."""
+    if ended.kind == "no_variables":
+        raise ContainerConfigurationError(
+            f"variables: a worker cannot restore them: {ended.protocol_error}", {"python": worker.python}
+        )
+    if worker.preload_failure:
+        raise ContainerConfigurationError(
+            f"preload: a worker cannot import {worker.preload_failure}", {"python": worker.python}
+        )
 
 
 def _not_ready_error(

@@ -204,8 +204,7 @@ class ReportBuilder:
             return True
         if not self.memory_is_limited:
             return False
-        reported = _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
-        return reported or (status in _CRASH_STATUSES and bool(self._library_needs[0]))
+        return self._reports_lack_of_memory or (status in _CRASH_STATUSES and bool(self._library_needs[0]))
 
     def _timeout_failure(self) -> tuple[ErrorCategory, str, str]:
         message = f"Code execution exceeded {self.request.seconds:g} second timeout"
@@ -220,21 +219,29 @@ class ReportBuilder:
         """Return whether the memory limit explains an exception that is not a MemoryError."""
         if not self.memory_is_limited or _is_raised_by_program(raised):
             return False
-        bases = raised["bases"]
-        if at_limit and _REPLACES_MEMORY_ERROR.intersection(bases) and "builtins.ModuleNotFoundError" not in bases:
+        if at_limit and self._replaces_memory_error(raised):
             return True
-        in_program = bool(raised["frames"]) and raised["frames"][-1]["filename"] == FILENAME
-        if at_limit and self._library_needs[0] and not in_program and "builtins.ModuleNotFoundError" not in bases:
-            return True  # a compiled module raises a TypeError, or another, where it could not make an object
-        if "builtins.KeyboardInterrupt" in bases:  # OpenBLAS sends SIGINT where it can start no thread
-            in_library = bool(raised["frames"]) and not in_program
-            return (at_limit and in_library) or _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
-        each: Captured | None = raised
-        while each is not None and _MAY_MEAN_MEMORY.intersection(each["bases"]):
-            if _OUT_OF_MEMORY.search(each["message"]):
-                return True
-            each = each["cause"]
-        return each is not None and each is not raised and "builtins.MemoryError" in each["bases"]
+        if "builtins.KeyboardInterrupt" in raised["bases"]:  # OpenBLAS sends SIGINT where it can start no thread
+            in_library = bool(raised["frames"]) and not _is_in_program(raised)
+            return (at_limit and in_library) or self._reports_lack_of_memory
+        return _says_out_of_memory(raised)
+
+    def _replaces_memory_error(self, raised: Captured) -> bool:
+        """Return whether a library may have raised an exception at the memory limit in the place of a MemoryError.
+
+        A compiled module raises a TypeError, or another, where it could not make an object.
+        """
+        bases = raised["bases"]
+        if "builtins.ModuleNotFoundError" in bases:
+            return False
+        if _REPLACES_MEMORY_ERROR.intersection(bases):
+            return True
+        return bool(self._library_needs[0]) and not _is_in_program(raised)
+
+    @property
+    def _reports_lack_of_memory(self) -> bool:
+        """Whether the end of stderr has a library's message of it."""
+        return _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
 
     def _memory_failure(self) -> tuple[ErrorCategory, str, str]:
         return ErrorCategory.MEMORY, "MemoryError", self._memory_message()
@@ -369,6 +376,21 @@ class ReportBuilder:
 def _is_raised_by_program(raised: Captured) -> bool:
     frames = raised["frames"]
     return bool(frames) and frames[-1]["filename"] == FILENAME and frames[-1]["code"].startswith("raise ")
+
+
+def _is_in_program(raised: Captured) -> bool:
+    frames = raised["frames"]
+    return bool(frames) and frames[-1]["filename"] == FILENAME
+
+
+def _says_out_of_memory(raised: Captured) -> bool:
+    """Return whether an exception, or one that caused it, is a MemoryError or has the message of one."""
+    each: Captured | None = raised
+    while each is not None and _MAY_MEAN_MEMORY.intersection(each["bases"]):
+        if _OUT_OF_MEMORY.search(each["message"]):
+            return True
+        each = each["cause"]
+    return each is not None and each is not raised and "builtins.MemoryError" in each["bases"]
 
 
 def _shell_exit_code(status: int | None) -> int:

@@ -141,25 +141,28 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> str | None:
     function = resolve(node.func, scope, depth - 1)
     if function is None:
         return None
-    first = node.args[0] if node.args else None
     if function in IMPORTERS:
-        module = text_of(first, scope, depth - 1)
-        if module is None:
-            return None
-        is_top = function != "importlib.import_module" and len(node.args) < 4
-        return module.partition(".")[0] if is_top else module
+        return _imported(function, node, scope, depth)
     if function == "builtins.getattr" and len(node.args) > 1:
         name = text_of(node.args[1], scope, depth - 1)
         base = resolve(node.args[0], scope, depth - 1)
         return None if name is None or base is None else member(base, name)
-    if function == "builtins.vars" and first is not None:
-        base = resolve(first, scope, depth - 1)
+    if function == "builtins.vars" and node.args:
+        base = resolve(node.args[0], scope, depth - 1)
         return None if base is None else f"{base}.__dict__"
     if function == "builtins.globals":
         return "globals()"
     if function == "pathlib.Path()":
         return function  # of a method that gives a path
     return INSTANCES.get(function)
+
+
+def _imported(function: str, node: ast.Call, scope: Scope, depth: int) -> str | None:
+    """Return the module that a call of an importer returns: of ``__import__("os.path")`` the top, ``os``."""
+    module = text_of(next(iter(node.args), None), scope, depth - 1)
+    if module is None or function == "importlib.import_module" or len(node.args) >= 4:
+        return module
+    return module.partition(".")[0]
 
 
 def _item(node: ast.Subscript, scope: Scope, depth: int) -> str | None:

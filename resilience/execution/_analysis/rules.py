@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from resilience.execution._analysis.effects import IMPORTERS, LEAKS, OPENERS, Effect, effect_of
@@ -223,20 +224,9 @@ class Rules:
 
     def _names_in_texts(self, node: ast.Call, name: str | None, scope: Scope) -> None:
         """Check attributes that are named in strings: getattr, attrgetter, str.format."""
-        attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if attribute in ("format", "format_map", "vformat"):
-            candidates = [cast("ast.Attribute", node.func).value, *node.args[:1]]
-            hits = [_FORMAT.search(text_of(each, scope) or "") for each in candidates]
-            found = [hit[1] for hit in hits if hit is not None]
-        elif name == "builtins.getattr" or attribute in ("__getattribute__", "__getattr__"):
-            found = [text for text in (text_of(each, scope) for each in node.args[:3]) if text in ATTRIBUTES]
-        elif name in _GETTERS:
-            texts = [text_of(each, scope) or "" for each in node.args]
-            found = [part for text in texts for part in text.split(".") if part in ATTRIBUTES]
-        else:
+        for found in _attributes_in_texts(node, name, scope):
+            self._note(node, "blocked_attribute", found, f"access {found}")
             return
-        if found:
-            self._note(node, "blocked_attribute", str(found[0]), f"access {found[0]}")
 
     # Violations.
 
@@ -252,6 +242,21 @@ class Rules:
         while isinstance(here, ast.Call | ast.Attribute | ast.Subscript | ast.Name):
             self._done.add(id(here))
             here = here.func if isinstance(here, ast.Call) else getattr(here, "value", None)
+
+
+def _attributes_in_texts(node: ast.Call, name: str | None, scope: Scope) -> Iterator[str]:
+    attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if attribute in ("format", "format_map", "vformat"):
+        texts = _texts([cast("ast.Attribute", node.func).value, *node.args[:1]], scope)
+        yield from (hit[1] for hit in map(_FORMAT.search, texts) if hit is not None)
+    elif name == "builtins.getattr" or attribute in ("__getattribute__", "__getattr__"):
+        yield from (text for text in _texts(node.args[:3], scope) if text in ATTRIBUTES)
+    elif name in _GETTERS:
+        yield from (part for text in _texts(node.args, scope) for part in text.split(".") if part in ATTRIBUTES)
+
+
+def _texts(nodes: Sequence[ast.expr], scope: Scope) -> list[str]:
+    return [text_of(each, scope) or "" for each in nodes]
 
 
 def _spoken(name: str) -> str:
