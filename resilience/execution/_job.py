@@ -2,6 +2,13 @@
 
 A job checks the policy, acquires a worker, opens a session with it and turns the session's exit into an
 `ExecutionReport`. A warm worker that died before it took the request is replaced by a fresh one, once.
+
+A source that a quick scan proves harmless starts as soon as it arrives. Any other one is sent before it is analysed:
+the worker compiles it meanwhile, and waits for the start message, which it does not get if the policy forbids the
+program.
+
+A request is executed at most once. Only where the recorder shows that the worker has not begun is another one tried:
+a program that has begun may have acted on the world.
 """
 
 from __future__ import annotations
@@ -53,6 +60,9 @@ class Job:
     An event loop calls `start`, then `poll` whenever the returned socket is readable, and `report_if_succeeded`.
     Anything but a quick success is left to `run`, in a thread. *number* is that of an execution of a session, whose
     worker stays alive.
+
+    A job owns the worker between acquiring and releasing it, and releases it on every way out, also when the caller is
+    cancelled or a listener raises. It serves one caller, in one thread at a time.
     """
 
     def __init__(
@@ -159,6 +169,7 @@ class Job:
         return self._policy.files in _WRITING
 
     def _has_files(self, worker: WorkerProcess) -> bool:
+        """Return whether the program may have left files, without looking at them."""
         if self._request.working_directory is not None:
             return True
         with os.scandir(worker.directory) as entries:
@@ -173,12 +184,14 @@ class Job:
 
     @functools.cached_property
     def _violations(self) -> Sequence[Violation]:
+        """Violations that the source shows. Asked for late: a long source takes milliseconds to analyse."""
         return () if self._is_clear else analyse(self._code, self._policy)
 
     def _replenish(self) -> None:
         self._pool.replenish(self._policy_message)
 
     def _open_session(self, worker: WorkerProcess, emit: EventEmitter | None) -> Session:
+        """Write the files of the request, note those that are there, and send the program."""
         worker.may_start_processes = self._policy.processes
         directory = self._directory_of(worker)
         write_files(self._request.files, directory)
@@ -188,6 +201,7 @@ class Job:
         return Session(worker, message, emit, self._variables.pickled if self._request.variables else b"")
 
     def _request_message(self, worker: WorkerProcess) -> Request:
+        """Return the message of the request, without what *worker* knows already: a policy has hundreds of names."""
         request = self._request
         message: Request = {
             "kind": "run",
@@ -216,6 +230,7 @@ class Job:
     def _report(
         self, worker: WorkerProcess, session: Session, ended: Exit, emit: EventEmitter | None
     ) -> ExecutionReport:
+        """Return the report of a program that has run: by its result, or by the exit of its worker."""
         if emit is not None:
             for name, output in (("stdout", session.stdout), ("stderr", session.stderr)):
                 if output.is_cut:
@@ -248,6 +263,7 @@ class Job:
         )
 
     def _refusal(self) -> ExecutionReport:
+        """Return the report of a program that was not run, because its source violates the policy."""
         return self._report_builder(new_execution_id()).from_violations(self._violations)
 
     def _report_builder(self, execution_id: str) -> ReportBuilder:

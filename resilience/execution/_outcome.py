@@ -2,6 +2,13 @@
 
 The one place that decides between a syntax error, a runtime error, a violated policy, a time limit and a memory limit.
 It knows nothing of processes: sessions and kernels hand it what they have observed.
+
+The decision goes from the certain to the likely. What the worker says of itself comes first: the time limit that has
+fired, the violation that the guard has raised, the stage in which an exception came. Then comes what the system says:
+a signal, an exit status, the peak of memory. Last come the texts of libraries, which report a lack of memory in many
+ways and seldom by a MemoryError; they count only where the limit is enforced and was reached, or can be named.
+
+A process that ends well but sends no valid result is never a success: its report has category INTERNAL.
 """
 
 from __future__ import annotations
@@ -71,7 +78,11 @@ class Crash:
 
 @dataclass(kw_only=True)
 class ReportBuilder:
-    """Builds the report of one execution: `from_result`, `from_crash` or `from_violations`."""
+    """Builds the report of one execution: `from_result`, `from_crash` or `from_violations`.
+
+    Its fields are what was observed from outside: output, recorder, artifacts. Costly parts (the recording, the needs
+    of libraries, the explanation of an exception) are made for failures only; a success is some assignments.
+    """
 
     execution_id: str
     request: ExecutionRequest
@@ -180,6 +191,7 @@ class ReportBuilder:
         return ErrorCategory.RUNTIME, error_type, message
 
     def _classify_crash(self, crash: Crash) -> tuple[ErrorCategory, str, str]:
+        """Return category, type and message of a process without a valid result. One of them always fits."""
         status = crash.exit_status
         if crash.protocol_error:
             return ErrorCategory.INTERNAL, "WorkflowError", f"the worker's result is not valid: {crash.protocol_error}"
@@ -247,6 +259,7 @@ class ReportBuilder:
         return ErrorCategory.MEMORY, "MemoryError", self._memory_message()
 
     def _memory_message(self) -> str:
+        """Return the limit, and the size that would do where a table has the needs of an imported library."""
         message = f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
         libraries, size = self._library_needs
         if not libraries:
@@ -266,6 +279,7 @@ class ReportBuilder:
         return peak is not None and peak > self.request.memory_bytes and peak > own_peak_memory()
 
     def _specifics(self, category: ErrorCategory, seconds: float, memory: int | None) -> dict[str, Json]:
+        """Return the fields that a failure of *category* has beside those of all failures, for programs to read."""
         if category is ErrorCategory.EXECUTION_TIMEOUT:
             limit = self.request.seconds
             return {"timeout_limit": int(limit) if limit.is_integer() else limit, "execution_time": round(seconds, 3)}
@@ -315,6 +329,7 @@ class ReportBuilder:
         )
 
     def _progress(self, line: int | None, variables: Mapping[str, Json]) -> Progress:
+        """Return how far the program came. The recording is untrusted: its numbers are cut to the lines there are."""
         recording = self.recording
         lines = self.code.splitlines(keepends=True)
         total = len(lines)

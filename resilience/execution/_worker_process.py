@@ -3,6 +3,13 @@
 A worker owns a session, a directory, two pipes for output, a control socket and a recorder file. All of them go with
 it.
 
+The interpreter is started isolated. It inherits the pipes, its end of the socket and the recorder, but no other file,
+and no variable that may hold a secret. It leads a session of its own, so that one signal reaches all processes that its
+program starts, and Ctrl-C in a terminal reaches none of them.
+
+A process ID is a number that the system may give to another process once this one has been waited for. So nothing is
+signalled after that, and the exit is awaited by a descriptor where the system has one.
+
 Linux supports everything. On macOS the system does not enforce the memory limit, and the exit of a process is found by
 polling 20 times a second. Windows can neither start a session nor pass a socket to a child process, and is rejected.
 """
@@ -50,7 +57,10 @@ _NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, err
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter that workers are started with, and the state that they start in."""
+    """The interpreter that workers are started with, and the state that they start in.
+
+    It is another one than this process's where the caller says so: with other packages, or of another version.
+    """
 
     python: str
     preload: Sequence[str] = ()
@@ -64,6 +74,12 @@ class WorkerProcess:
 
     The constructor starts the interpreter and returns at once. `reap` must be called in the end: it kills the process
     with all that its program has started, waits for it, and removes its directory.
+
+    Its owner is one thread at a time, but for `kill`, which any thread may call.
+
+    Raises `ContainerConfigurationError` where the interpreter cannot be executed, or the platform is not supported, and
+    `ContainerConnectivityError` where the system has no memory, processes or descriptors left. Nothing is left behind
+    then.
     """
 
     def __init__(self, interpreter: Interpreter) -> None:
@@ -105,6 +121,7 @@ class WorkerProcess:
             cleanup.pop_all()
 
     def _start(self, python: str, cleanup: contextlib.ExitStack) -> None:
+        """Make all that the process needs and start it. *cleanup* undoes what was made if a later step fails."""
         self.directory: str = tempfile.mkdtemp(prefix="resilience-")
         cleanup.callback(_remove_directory, self.directory)
         environment = self._environment()
@@ -193,6 +210,7 @@ class WorkerProcess:
         return True
 
     def _poll_exit(self) -> bool:
+        """Collect the exit status if the process has ended; return whether it has."""
         if self.is_reaped:
             return True
         try:

@@ -2,6 +2,11 @@
 
 Limits and guard are in force while code of the program runs, and lifted while its report is made. The process ends by
 `os._exit` or by the parent's SIGKILL: Python's own exit runs destructors, and may wait for threads without end.
+
+The program shares the interpreter with this module and may have changed anything in it: builtins, `sys.stdout`, signal
+handlers, the recursion limit, descriptors. So nothing here trusts a value of the program to behave. A method of it is
+called within the time limit and may raise anything; what cannot be rendered is left out of the result. And where no
+result can be made at all, the worker says so: silence with exit status 0 must not pass for success.
 """
 
 from __future__ import annotations
@@ -77,6 +82,10 @@ class ProgramRun:
     Owns the ``__main__`` module, the timer, the guard and the limits. `sanitize_process` and `prepare` may be called
     before the request is known; `run` executes it, sends the result and does not return. In a session it executes one
     program after the other, which share the module.
+
+    A program passes through stages: ``compile``, ``split`` into statements, ``run``. The stage in which an exception
+    comes decides whether it is a syntax error or the program's own. A fork of the process carries the program on, but
+    neither sends nor records.
     """
 
     def __init__(self, channel: Channel, recorder: Recorder, limits: Limits) -> None:
@@ -197,6 +206,7 @@ class ProgramRun:
         return code
 
     def _begin(self, request: Request) -> None:
+        """Take over a request. From the record of it on, the parent gives the program to no other worker."""
         self._request = request
         self._filename = self._timer.filename = self._loop.filename = session_filename(request.get("session", 0))
         self._limits.is_for_session = "session" in request
@@ -254,6 +264,7 @@ class ProgramRun:
         self._stage = "compile"
 
     def _compile(self) -> None:
+        """Compile the program, and define its variables. A long source has a memory limit even for that."""
         if "given" in self._request:
             self._load_variables()
         if len(self._request["code"]) > _MAX_UNLIMITED_COMPILE:
@@ -263,6 +274,10 @@ class ProgramRun:
         self._statements = program.statements()
 
     def _run(self) -> None:
+        """Execute the statements under guard and limits, and the end of the program if nothing comes before it.
+
+        Each statement is recorded when it has completed: of a process that is killed, only the record is left.
+        """
         statements = self._statements
         self._lines.watch(statements, functions=self._request.get("trace", False))
         namespace = self._main.__dict__
@@ -298,6 +313,7 @@ class ProgramRun:
             self._end_program()
 
     def _register_source(self, linecache: Any) -> None:
+        """Have tracebacks and `inspect` find the sources of this program, and of the session's earlier ones."""
         for filename, source in self._sources.items():
             register_source(linecache, source, filename)
 
@@ -385,6 +401,7 @@ class ProgramRun:
             result["special"] = json.dumps(values)  # as a text: a frame takes no NaN
 
     def _captured(self, error: BaseException) -> Captured:
+        """Return *error* as plain data. An exception that breaks the capture is reported by its class alone."""
         self._prepare_rendering()
         try:
             captured = capture(error, source=self._request["code"], filename=self._filename, hidden=_is_own_file)
@@ -424,9 +441,11 @@ class ProgramRun:
         return _is_instance(error, MemoryError) and self._limits.is_compiler_out_of_memory()
 
     def _violation(self, error: BaseException | None) -> object:
+        """Return the violation that fails the program, also one whose exception it has caught."""
         return None if self._guard is None else self._guard.violation(error)
 
     def _on_line(self, line: int) -> None:
+        """Record a line that is reached for the first time, and report it if the request traces lines."""
         self._recorder.line_reached(line)
         if self._request.get("trace"):
             self._send({"kind": "line", "line": line})
@@ -443,6 +462,7 @@ class ProgramRun:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
+        """Take the place of `warnings.showwarning`: report a warning of the program, and show it as usual."""
         if self._stage == "split":
             return  # compiling the whole source has warned already
         if filename == self._filename:

@@ -2,6 +2,10 @@
 
 The soft memory limit lies below the hard one. When the program hits it, the worker raises it, so that it can report the
 MemoryError with its line. A platform that does not enforce a limit has none: macOS accepts RLIMIT_AS and ignores it.
+
+Memory is limited as address space, the only kind that the system refuses at the moment it is asked for: a limit of
+resident memory is not enforced by Linux, and a cgroup kills. It counts what is reserved but not touched, too, so it
+begins at what the interpreter and the modules of `preload` have already.
 """
 
 from __future__ import annotations
@@ -29,7 +33,11 @@ _KINDS = (
 
 
 class Limits:
-    """Limits of this process and its use of memory."""
+    """Limits of this process and its use of memory.
+
+    The descriptors of ``/proc`` are opened early: later the guard would refuse them, or the program has used up
+    all that it is allowed. A hard limit is set only where no other program follows: it cannot be raised again.
+    """
 
     def __init__(self) -> None:
         # Opened before the guard is on, which would reject it as the program's own read.

@@ -22,7 +22,12 @@ _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
 
 
 class Recorder:
-    """Writes the file, in the worker."""
+    """Writes the file, in the worker.
+
+    Layout, in native 32-bit numbers: whether a request has begun, completed lines, last line and column of the last
+    completed statement, then up to 1000 lines in the order in which they were reached. The traceback of `faulthandler`
+    follows as text. Zero means that nothing was recorded.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor

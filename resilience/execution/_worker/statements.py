@@ -1,4 +1,8 @@
-"""Compiler of a program: first the whole source, so that a syntax error runs nothing, then each statement."""
+"""Compiler of a program, statement by statement, all of it before anything runs: a syntax error runs nothing.
+
+Statements are apart so that progress can be recorded after each, and the value of a last expression kept. Their code
+is what the compiler makes of the whole source: line numbers, columns and the bits of future imports are the same.
+"""
 
 from __future__ import annotations
 
