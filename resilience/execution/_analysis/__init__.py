@@ -1,4 +1,11 @@
-"""Static analysis of a program's source for violations of its policy. Runs nothing."""
+"""Static analysis of a program's source for violations of its policy. Runs nothing.
+
+It reports what the source shows, with its place, before a process has been started for it, and all violations at once.
+It need not find everything: names that are made at run time are left to the guard in the worker, which sees the
+operation itself. So a rule may miss something, and should not forbid what the policy allows.
+
+Analysis takes some hundred microseconds at least. `is_clear` spares most programs that, by a search for words.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,10 @@
 
 Resolution follows assignments and imports to a limited depth, and gives up a name that has several meanings, but for
 one with an effect. It runs nothing.
+
+``f = os.system`` and ``getattr(__import__("o" + "s"), "system")`` both resolve to ``os.system``. A loop variable, an
+argument and the value of most calls resolve to nothing. The depth bounds the time for code that was written to take
+long.
 """
 
 from __future__ import annotations
@@ -67,6 +71,7 @@ def text_of(node: ast.expr | None, scope: Scope, depth: int = _MAX_DEPTH) -> str
 
 
 def _text_parts(node: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
+    """Return the parts that *node* joins to a text, None for an uncertain part; None if it joins nothing."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [text_of(node.left, scope, depth), text_of(node.right, scope, depth)]
     if isinstance(node, ast.JoinedStr):
@@ -104,6 +109,7 @@ def _joined_parts(function: ast.expr, argument: ast.expr, scope: Scope, depth: i
 
 
 def _named(name: str, scope: Scope, depth: int) -> str | None:
+    """Return the meaning of a name in *scope*. A name that the code does not bind is a builtin, or of a star import."""
     bound = scope.lookup(name)
     if bound is None:
         for module in _stars(scope):
@@ -138,6 +144,7 @@ def member(base: str, name: str) -> str:
 
 
 def _called(node: ast.Call, scope: Scope, depth: int) -> str | None:
+    """Return the meaning of what a call returns, for the few functions of which that is known."""
     function = resolve(node.func, scope, depth - 1)
     if function is None:
         return None
@@ -166,6 +173,7 @@ def _imported(function: str, node: ast.Call, scope: Scope, depth: int) -> str | 
 
 
 def _item(node: ast.Subscript, scope: Scope, depth: int) -> str | None:
+    """Return the meaning of an item of a namespace: ``sys.modules["os"]``, ``vars(os)["system"]``."""
     base = resolve(node.value, scope, depth - 1)
     if base is None:
         return None
