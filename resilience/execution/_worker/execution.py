@@ -133,6 +133,7 @@ class ProgramRun:
         self.install(policy)
         Program("1").statements()
         self._rehearse()
+        self._limits.compare_peaks()
         self._limits.measure()
         self._is_measured = True
 
