@@ -1,4 +1,8 @@
-"""Collector of an execution's artifacts, with bounds. What arrives was made by the program, so it is checked."""
+"""Collector of an execution's artifacts, with bounds. What arrives was made by the program, so it is checked.
+
+Figures and tables come as messages of the worker. Files are read from the working directory by this process, after the
+program has ended: they need no memory of the worker, and a program that was killed has them, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Emitter of `StreamEvent`s to one listener."""
+"""Emitter of `StreamEvent`s to one listener.
+
+Events are for those who watch. Nothing depends on them: the report is the same without a listener, and with one that
+raises.
+"""
 
 from __future__ import annotations
 

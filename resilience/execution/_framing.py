@@ -1,4 +1,9 @@
-"""Reader of the frames that a worker sends. The worker is untrusted: size, number and shape of frames are checked."""
+"""Reader of the frames that a worker sends. The worker is untrusted: size, number and shape of frames are checked.
+
+A length is believed only up to a limit, and nothing is allocated for it in advance: a frame grows as its bytes arrive.
+A frame without the token is no frame of the worker, but something that the program has written to a descriptor it
+found. All of that ends the session; no frame is skipped, since what follows could not be trusted any more.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,11 @@ _CHUNK = 1 << 13
 
 
 class FrameReader:
-    """Reads frames from the non-blocking socket *control* and accepts those that carry *token*."""
+    """Reads frames from the non-blocking socket *control* and accepts those that carry *token*.
+
+    `receive` takes bytes from the socket, `next_message` takes messages from these bytes. They are apart, so that a
+    flood of frames cannot keep a session in one call.
+    """
 
     def __init__(self, control: socket.socket, token: bytes) -> None:
         self._control = control

@@ -2,6 +2,13 @@
 
 A job checks the policy, acquires a worker, opens a session with it and turns the session's exit into an
 `ExecutionReport`. A warm worker that died before it took the request is replaced by a fresh one, once.
+
+A source that a quick scan proves harmless starts as soon as it arrives. Any other one is sent before it is analysed:
+the worker compiles it meanwhile, and waits for the start message, which it does not get if the policy forbids the
+program.
+
+A request is executed at most once. Only where the recorder shows that the worker has not begun is another one tried:
+a program that has begun may have acted on the world.
 """
 
 from __future__ import annotations
@@ -28,7 +35,7 @@ from resilience.execution._worker.recorder import Recording
 from resilience.execution._worker.statements import session_filename
 from resilience.execution._worker.written_files import list_files
 from resilience.execution._worker_pool import WarmPool
-from resilience.execution._worker_process import WorkerProcess
+from resilience.execution._worker_process import WorkerProcess, new_execution_id
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
@@ -53,6 +60,9 @@ class Job:
     An event loop calls `start`, then `poll` whenever the returned socket is readable, and `report_if_succeeded`.
     Anything but a quick success is left to `run`, in a thread. *number* is that of an execution of a session, whose
     worker stays alive.
+
+    A job owns the worker between acquiring and releasing it, and releases it on every way out, also when the caller is
+    cancelled or a listener raises. It serves one caller, in one thread at a time.
     """
 
     def __init__(
@@ -115,19 +125,13 @@ class Job:
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` if no worker can be started.
         """
         if self._number and self._violations:  # the worker must not be left with a program that it cannot start
-            return self._report_builder().from_violations(self._violations)
+            return self._refusal()
         not_ready: Exception | None = None
-        for must_be_fresh in (False, True):
+        for may_be_warm in (True, False):
             session, self._session = self._session, None
-            worker = None
-            if session is not None:
-                worker = session.worker
-            elif not must_be_fresh:
-                worker = self._pool.acquire()
+            worker = self._acquire_worker(may_be_warm=may_be_warm) if session is None else session.worker
             if worker is None:
-                if self._violations:
-                    break
-                worker = self._pool.start_worker()
+                break
             try:
                 session = session or self._open_session(worker, emit)
                 if self._violations:  # analysed while the worker compiles the program
@@ -135,14 +139,7 @@ class Job:
                 ended = session.wait(self._replenish, cancelled)
                 if ended.kind == "cancelled":
                     return None
-                if ended.kind == "no_variables":
-                    raise ContainerConfigurationError(
-                        f"variables: a worker cannot restore them: {ended.protocol_error}", {"python": worker.python}
-                    )
-                if worker.preload_failure:
-                    raise ContainerConfigurationError(
-                        f"preload: a worker cannot import {worker.preload_failure}", {"python": worker.python}
-                    )
+                _raise_for_unusable(worker, ended)
                 if ended.kind == "result" or Recording(worker.read_recorder()).begun:
                     self.has_run = True
                     return self._report(worker, session, ended, emit)
@@ -152,7 +149,16 @@ class Job:
                 self._pool.release(worker, self._policy_message)
         if not_ready is not None:
             raise not_ready
-        return self._report_builder().from_violations(self._violations)
+        return self._refusal()
+
+    def _acquire_worker(self, *, may_be_warm: bool) -> WorkerProcess | None:
+        """Return an idle worker, or a new one; None if the program needs none because its policy forbids it."""
+        worker = None
+        if may_be_warm:
+            worker = self._pool.acquire()
+        if worker is None and not self._violations:
+            worker = self._pool.start_worker()
+        return worker
 
     @functools.cached_property
     def _is_clear(self) -> bool:
@@ -163,6 +169,7 @@ class Job:
         return self._policy.files in _WRITING
 
     def _has_files(self, worker: WorkerProcess) -> bool:
+        """Return whether the program may have left files, without looking at them."""
         if self._request.working_directory is not None:
             return True
         with os.scandir(worker.directory) as entries:
@@ -177,20 +184,24 @@ class Job:
 
     @functools.cached_property
     def _violations(self) -> Sequence[Violation]:
+        """Violations that the source shows. Asked for late: a long source takes milliseconds to analyse."""
         return () if self._is_clear else analyse(self._code, self._policy)
 
     def _replenish(self) -> None:
         self._pool.replenish(self._policy_message)
 
     def _open_session(self, worker: WorkerProcess, emit: EventEmitter | None) -> Session:
+        """Write the files of the request, note those that are there, and send the program."""
         worker.may_start_processes = self._policy.processes
         directory = self._directory_of(worker)
         write_files(self._request.files, directory)
         if self._may_write_files and (self._number or self._request.files or directory != worker.directory):
             self._files_before = list_files(directory)
-        return Session(worker, self._request_message(worker), emit, self._variables.pickled)
+        message = self._request_message(worker)
+        return Session(worker, message, emit, self._variables.pickled if self._request.variables else b"")
 
     def _request_message(self, worker: WorkerProcess) -> Request:
+        """Return the message of the request, without what *worker* knows already: a policy has hundreds of names."""
         request = self._request
         message: Request = {
             "kind": "run",
@@ -219,13 +230,18 @@ class Job:
     def _report(
         self, worker: WorkerProcess, session: Session, ended: Exit, emit: EventEmitter | None
     ) -> ExecutionReport:
+        """Return the report of a program that has run: by its result, or by the exit of its worker."""
         if emit is not None:
             for name, output in (("stdout", session.stdout), ("stderr", session.stderr)):
                 if output.is_cut:
                     emit("warning", f"{name} was too long: its middle is left out of the report")
         if self._may_write_files:
             session.collector.add_files(self._directory_of(worker), self._files_before)
-        builder = self._report_builder(worker, session)
+        builder = self._report_builder(worker.execution_id)
+        builder.recorder = worker.read_recorder
+        builder.python, builder.threads = worker.python_version, worker.threads
+        builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
+        builder.artifacts, builder.notes = session.collector.artifacts, session.collector.notes
         protocol_error = ended.protocol_error
         if ended.result is not None:
             try:
@@ -246,9 +262,13 @@ class Job:
             )
         )
 
-    def _report_builder(self, worker: WorkerProcess | None = None, session: Session | None = None) -> ReportBuilder:
-        builder = ReportBuilder(
-            execution_id=f"exec_{os.urandom(6).hex()}",
+    def _refusal(self) -> ExecutionReport:
+        """Return the report of a program that was not run, because its source violates the policy."""
+        return self._report_builder(new_execution_id()).from_violations(self._violations)
+
+    def _report_builder(self, execution_id: str) -> ReportBuilder:
+        return ReportBuilder(
+            execution_id=execution_id,
             request=self._request,
             code=self._code,
             policy=self._policy,
@@ -256,20 +276,23 @@ class Job:
             filename=session_filename(self._number),
             memory_is_limited=sys.platform == "linux",
         )
-        if worker is not None:
-            builder.execution_id = worker.execution_id
-            builder.recorder = worker.read_recorder
-            builder.python = worker.python_version
-            builder.threads = worker.threads
-        if session is not None:
-            builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
-            builder.artifacts, builder.notes = session.collector.artifacts, session.collector.notes
-        return builder
 
 
 @functools.lru_cache(maxsize=64)
 def _message_of(policy: SecurityPolicy) -> dict[str, Json]:
     return policy.to_dict()
+
+
+def _raise_for_unusable(worker: WorkerProcess, ended: Exit) -> None:
+    """Raise the error of a worker that lacks a module which the executor or the request needs there."""
+    if ended.kind == "no_variables":
+        raise ContainerConfigurationError(
+            f"variables: a worker cannot restore them: {ended.protocol_error}", {"python": worker.python}
+        )
+    if worker.preload_failure:
+        raise ContainerConfigurationError(
+            f"preload: a worker cannot import {worker.preload_failure}", {"python": worker.python}
+        )
 
 
 def _not_ready_error(

@@ -74,17 +74,23 @@ def _check_last_statement(tree: ast.Module, calls: dict[int, str], source: Sourc
     if all(isinstance(each, _DEFINITIONS) or _is_text(each) for each in tree.body):
         if any(isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) for each in tree.body):
             yield "nothing is called: the code only defines. End with a call.", last
-        return
-    if isinstance(last, ast.Expr) and calls.get(id(last.value)) == "builtins.print":
-        arguments = last.value.args if isinstance(last.value, ast.Call) and not last.value.keywords else []
-        if len(arguments) == 1 and not isinstance(arguments[0], ast.Constant | ast.JoinedStr | ast.Starred):
-            value = source.of(arguments[0])
-            if len(value) <= _MAX_EXPRESSION:
-                yield f"print() gives text, and no value. End with the expression {value} to have it returned.", last
+    elif isinstance(last, ast.Expr):
+        value = _only_argument(last.value, source) if calls.get(id(last.value)) == "builtins.print" else ""
+        if value:
+            yield f"print() gives text, and no value. End with the expression {value} to have it returned.", last
     elif isinstance(last, ast.Assign | ast.AugAssign | ast.AnnAssign) and "builtins.print" not in calls.values():
         target = last.targets[0] if isinstance(last, ast.Assign) else last.target
         if isinstance(target, ast.Name):
             yield f"nothing is returned: end with the expression {target.id}", last
+
+
+def _only_argument(call: ast.expr, source: Source) -> str:
+    """Return the source of the only argument of *call*; empty if that is a text, or long."""
+    arguments = call.args if isinstance(call, ast.Call) and not call.keywords else []
+    if len(arguments) != 1 or isinstance(arguments[0], ast.Constant | ast.JoinedStr | ast.Starred):
+        return ""
+    text = source.of(arguments[0])
+    return text if len(text) <= _MAX_EXPRESSION else ""
 
 
 def _is_text(node: ast.stmt) -> bool:

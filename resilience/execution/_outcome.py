@@ -2,6 +2,13 @@
 
 The one place that decides between a syntax error, a runtime error, a violated policy, a time limit and a memory limit.
 It knows nothing of processes: sessions and kernels hand it what they have observed.
+
+The decision goes from the certain to the likely. What the worker says of itself comes first: the time limit that has
+fired, the violation that the guard has raised, the stage in which an exception came. Then comes what the system says:
+a signal, an exit status, the peak of memory. Last come the texts of libraries, which report a lack of memory in many
+ways and seldom by a MemoryError; they count only where the limit is enforced and was reached, or can be named.
+
+A process that ends well but sends no valid result is never a success: its report has category INTERNAL.
 """
 
 from __future__ import annotations
@@ -71,7 +78,11 @@ class Crash:
 
 @dataclass(kw_only=True)
 class ReportBuilder:
-    """Builds the report of one execution: `from_result`, `from_crash` or `from_violations`."""
+    """Builds the report of one execution: `from_result`, `from_crash` or `from_violations`.
+
+    Its fields are what was observed from outside: output, recorder, artifacts. Costly parts (the recording, the needs
+    of libraries, the explanation of an exception) are made for failures only; a success is some assignments.
+    """
 
     execution_id: str
     request: ExecutionRequest
@@ -180,6 +191,7 @@ class ReportBuilder:
         return ErrorCategory.RUNTIME, error_type, message
 
     def _classify_crash(self, crash: Crash) -> tuple[ErrorCategory, str, str]:
+        """Return category, type and message of a process without a valid result. One of them always fits."""
         status = crash.exit_status
         if crash.protocol_error:
             return ErrorCategory.INTERNAL, "WorkflowError", f"the worker's result is not valid: {crash.protocol_error}"
@@ -204,8 +216,7 @@ class ReportBuilder:
             return True
         if not self.memory_is_limited:
             return False
-        reported = _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
-        return reported or (status in _CRASH_STATUSES and bool(self._library_needs[0]))
+        return self._reports_lack_of_memory or (status in _CRASH_STATUSES and bool(self._library_needs[0]))
 
     def _timeout_failure(self) -> tuple[ErrorCategory, str, str]:
         message = f"Code execution exceeded {self.request.seconds:g} second timeout"
@@ -220,26 +231,35 @@ class ReportBuilder:
         """Return whether the memory limit explains an exception that is not a MemoryError."""
         if not self.memory_is_limited or _is_raised_by_program(raised):
             return False
-        bases = raised["bases"]
-        if at_limit and _REPLACES_MEMORY_ERROR.intersection(bases) and "builtins.ModuleNotFoundError" not in bases:
+        if at_limit and self._replaces_memory_error(raised):
             return True
-        in_program = bool(raised["frames"]) and raised["frames"][-1]["filename"] == FILENAME
-        if at_limit and self._library_needs[0] and not in_program and "builtins.ModuleNotFoundError" not in bases:
-            return True  # a compiled module raises a TypeError, or another, where it could not make an object
-        if "builtins.KeyboardInterrupt" in bases:  # OpenBLAS sends SIGINT where it can start no thread
-            in_library = bool(raised["frames"]) and not in_program
-            return (at_limit and in_library) or _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
-        each: Captured | None = raised
-        while each is not None and _MAY_MEAN_MEMORY.intersection(each["bases"]):
-            if _OUT_OF_MEMORY.search(each["message"]):
-                return True
-            each = each["cause"]
-        return each is not None and each is not raised and "builtins.MemoryError" in each["bases"]
+        if "builtins.KeyboardInterrupt" in raised["bases"]:  # OpenBLAS sends SIGINT where it can start no thread
+            in_library = bool(raised["frames"]) and not _is_in_program(raised)
+            return (at_limit and in_library) or self._reports_lack_of_memory
+        return _says_out_of_memory(raised)
+
+    def _replaces_memory_error(self, raised: Captured) -> bool:
+        """Return whether a library may have raised an exception at the memory limit in the place of a MemoryError.
+
+        A compiled module raises a TypeError, or another, where it could not make an object.
+        """
+        bases = raised["bases"]
+        if "builtins.ModuleNotFoundError" in bases:
+            return False
+        if _REPLACES_MEMORY_ERROR.intersection(bases):
+            return True
+        return bool(self._library_needs[0]) and not _is_in_program(raised)
+
+    @property
+    def _reports_lack_of_memory(self) -> bool:
+        """Whether the end of stderr has a library's message of it."""
+        return _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
 
     def _memory_failure(self) -> tuple[ErrorCategory, str, str]:
         return ErrorCategory.MEMORY, "MemoryError", self._memory_message()
 
     def _memory_message(self) -> str:
+        """Return the limit, and the size that would do where a table has the needs of an imported library."""
         message = f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
         libraries, size = self._library_needs
         if not libraries:
@@ -259,6 +279,7 @@ class ReportBuilder:
         return peak is not None and peak > self.request.memory_bytes and peak > own_peak_memory()
 
     def _specifics(self, category: ErrorCategory, seconds: float, memory: int | None) -> dict[str, Json]:
+        """Return the fields that a failure of *category* has beside those of all failures, for programs to read."""
         if category is ErrorCategory.EXECUTION_TIMEOUT:
             limit = self.request.seconds
             return {"timeout_limit": int(limit) if limit.is_integer() else limit, "execution_time": round(seconds, 3)}
@@ -308,6 +329,7 @@ class ReportBuilder:
         )
 
     def _progress(self, line: int | None, variables: Mapping[str, Json]) -> Progress:
+        """Return how far the program came. The recording is untrusted: its numbers are cut to the lines there are."""
         recording = self.recording
         lines = self.code.splitlines(keepends=True)
         total = len(lines)
@@ -369,6 +391,21 @@ class ReportBuilder:
 def _is_raised_by_program(raised: Captured) -> bool:
     frames = raised["frames"]
     return bool(frames) and frames[-1]["filename"] == FILENAME and frames[-1]["code"].startswith("raise ")
+
+
+def _is_in_program(raised: Captured) -> bool:
+    frames = raised["frames"]
+    return bool(frames) and frames[-1]["filename"] == FILENAME
+
+
+def _says_out_of_memory(raised: Captured) -> bool:
+    """Return whether an exception, or one that caused it, is a MemoryError or has the message of one."""
+    each: Captured | None = raised
+    while each is not None and _MAY_MEAN_MEMORY.intersection(each["bases"]):
+        if _OUT_OF_MEMORY.search(each["message"]):
+            return True
+        each = each["cause"]
+    return each is not None and each is not raised and "builtins.MemoryError" in each["bases"]
 
 
 def _shell_exit_code(status: int | None) -> int:

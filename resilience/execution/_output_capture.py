@@ -1,4 +1,8 @@
-"""Bounded capture of a program's output: the beginning and the end of each stream."""
+"""Bounded capture of a program's output: the beginning and the end of each stream.
+
+The beginning says what a program was about to do, the end why it stopped; what floods a stream is mostly between. A
+stream is always read on, however much there is: a program whose pipe is full would wait for its reader.
+"""
 
 from __future__ import annotations
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from resilience.execution._analysis import analyse
 from resilience.execution._analysis.parsing import syntax_diagnostic
 from resilience.execution._outcome import ReportBuilder
 from resilience.execution._result_decoder import WorkerResult
 from resilience.execution._worker.statements import FILENAME, Program
+from resilience.execution._worker_process import new_execution_id
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
@@ -27,7 +26,7 @@ def precheck(request: ExecutionRequest) -> ExecutionReport | None:
     """
     code = request.code.removeprefix("\ufeff")
     policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
-    builder = ReportBuilder(execution_id=f"exec_{os.urandom(6).hex()}", request=request, code=code, policy=policy)
+    builder = ReportBuilder(execution_id=new_execution_id(), request=request, code=code, policy=policy)
     if syntax_diagnostic(code) is not None:
         return builder.from_result(_compile_failure(code))
     violations = analyse(code, policy)
@@ -49,11 +48,7 @@ def _compile_failure(code: str) -> WorkerResult:
         stage="compile",
         exit_code=1,
         seconds=0.0,
-        peak=None,
         timed_out=False,
-        timed_out_at=None,
-        violation=None,
         variables={},
-        value=None,
         exception=raised,
     )

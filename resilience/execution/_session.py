@@ -3,6 +3,11 @@
 A session sends the request, reads messages and output, keeps the time limit and kills the worker when it passes. One
 blocking loop over `select.poll` serves sync and async callers, and every wait in it is bounded. An event loop may wait
 for the first message by itself and call `Session.poll` when it arrives.
+
+The worker is a process of untrusted code. So the session believes no message that breaks the protocol, waits for none
+longer than a limit of its own, and reads the output while it waits: a program blocks once a pipe is full. A message
+is not the end of a session by itself. The program may close the socket and run on, or be killed by the system while a
+descendant keeps the pipes open; so the exit of the process is watched beside them.
 """
 
 from __future__ import annotations
@@ -65,6 +70,9 @@ class Session:
     *pickled* are the variables of the request that JSON does not have; the worker expects them after its frame.
 
     `wait` runs the session to its end. `poll` does what can be done without waiting.
+
+    The constructor neither blocks nor fails: what a full socket does not take is sent by the loop, and a worker that
+    has died meanwhile is found there, too. A session does not reap its worker, which belongs to the pool.
     """
 
     def __init__(
@@ -103,7 +111,10 @@ class Session:
                 self._start()
             if cancelled is not None:
                 self._watch(cancelled, lambda: self._finish("cancelled"))
-            if self._exit is None and not self._step(_SLOW_AFTER):
+            slow_at = SYSTEM.now() + _SLOW_AFTER
+            while self._exit is None and (left := slow_at - SYSTEM.now()) > 0:
+                self._step(left)
+            if self._exit is None:
                 on_slow()
             while (ended := self._exit) is None:
                 self._step(_MAX_WAIT)
@@ -149,6 +160,7 @@ class Session:
         self._poller.register(descriptor, select.POLLIN | select.POLLOUT if to_write else select.POLLIN)
 
     def _unwatch(self, descriptor: int) -> None:
+        """Stop watching a descriptor that has ended: the poll would report it for ever."""
         if self._handlers.pop(descriptor, None) is not None:
             self._poller.unregister(descriptor)
 
@@ -186,6 +198,7 @@ class Session:
             unsent.clear()
 
     def _watch_control(self) -> None:
+        """Watch the socket, for writing only as long as there is something to send."""
         has_unsent = bool(self._unsent)
         handler = self._send_and_read if has_unsent else self._read_messages
         self._watch(self.worker.control.fileno(), handler, to_write=has_unsent)
@@ -202,11 +215,13 @@ class Session:
             self._unwatch(output.descriptor)
 
     def _on_exit(self) -> None:
+        """End the session, unless the process has left a result."""
         self._read_messages()  # the worker may have sent its result before it exited
         if self._exit is None:
             self._finish("exited")
 
     def _read_messages(self) -> None:
+        """Handle what has arrived, up to the end of the session."""
         reader = self.worker.reader
         has_more = True
         try:
@@ -220,6 +235,10 @@ class Session:
             self._unwatch(self.worker.control.fileno())
 
     def _handle(self, message: Message) -> None:
+        """Act on one message. Raises one of `MALFORMED` for one that breaks the protocol.
+
+        A kind that announces work after the end of the program moves the deadline: that work has a limit of its own.
+        """
         if not self.worker.is_ready:
             self.worker.accept_ready(message)
             self._deadline = SYSTEM.now() + self._time_limit

@@ -1,4 +1,9 @@
-"""Worker of a session: the same one for each execution, as long as it lives."""
+"""Worker of a session: the same one for each execution, as long as it lives.
+
+A session's state is its process. Whatever ends the process ends the state, and nothing can restore it but to execute
+the programs again. So the worker is handed out without asking whether it lives: a job finds out by itself, and reports
+what the next caller has to know.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,9 @@ class SessionWorker:
 
     A worker that has ended, or was killed, goes back to the pool to be reaped. Then the next job gets another one, and
     `starts` is one more. The state of the programs is lost with the worker.
+
+    The pool still owns the process, and ends it with itself. After a fork the child has no worker here: that of its
+    parent is neither asked nor killed.
     """
 
     def __init__(self, pool: WarmPool) -> None:

@@ -3,6 +3,13 @@
 A worker owns a session, a directory, two pipes for output, a control socket and a recorder file. All of them go with
 it.
 
+The interpreter is started isolated. It inherits the pipes, its end of the socket and the recorder, but no other file,
+and no variable that may hold a secret. It leads a session of its own, so that one signal reaches all processes that its
+program starts, and Ctrl-C in a terminal reaches none of them.
+
+A process ID is a number that the system may give to another process once this one has been waited for. So nothing is
+signalled after that, and the exit is awaited by a descriptor where the system has one.
+
 Linux supports everything. On macOS the system does not enforce the memory limit, and the exit of a process is found by
 polling 20 times a second. Windows can neither start a session nor pass a socket to a child process, and is rejected.
 """
@@ -31,7 +38,7 @@ from resilience.execution._orphans import kill_orphans
 from resilience.execution._worker.framing import encode_frame
 from resilience.execution._worker.messages import Policy, Prepare, Start
 
-__all__ = ["Interpreter", "WorkerProcess", "own_peak_memory", "wait_readable"]
+__all__ = ["Interpreter", "WorkerProcess", "new_execution_id", "own_peak_memory", "wait_readable"]
 
 _MAIN = str(Path(__file__).with_name("_worker") / "__main__.py")
 _OPTIONS = ("-I", "-u", "-X", "utf8")
@@ -50,7 +57,10 @@ _NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, err
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter that workers are started with, and the state that they start in."""
+    """The interpreter that workers are started with, and the state that they start in.
+
+    It is another one than this process's where the caller says so: with other packages, or of another version.
+    """
 
     python: str
     preload: Sequence[str] = ()
@@ -64,6 +74,12 @@ class WorkerProcess:
 
     The constructor starts the interpreter and returns at once. `reap` must be called in the end: it kills the process
     with all that its program has started, waits for it, and removes its directory.
+
+    Its owner is one thread at a time, but for `kill`, which any thread may call.
+
+    Raises `ContainerConfigurationError` where the interpreter cannot be executed, or the platform is not supported, and
+    `ContainerConnectivityError` where the system has no memory, processes or descriptors left. Nothing is left behind
+    then.
     """
 
     def __init__(self, interpreter: Interpreter) -> None:
@@ -93,7 +109,10 @@ class WorkerProcess:
         """Peak of resident memory in bytes. It begins with that of this process at the time of the fork."""
         self.start_frame: bytes = encode_frame(self.token, _START)
         """Frame that starts the program of a request whose analysis was not complete when it was sent."""
-        self.execution_id: str = f"exec_{os.urandom(6).hex()}"
+        self.execution_id: str = new_execution_id()
+        """Drawn in advance, for the program that it will run."""
+        self.threads: int
+        """Threads that the program's environment gives to linear algebra."""
         with contextlib.ExitStack() as cleanup:
             try:
                 self._start(self.python, cleanup)
@@ -102,8 +121,11 @@ class WorkerProcess:
             cleanup.pop_all()
 
     def _start(self, python: str, cleanup: contextlib.ExitStack) -> None:
+        """Make all that the process needs and start it. *cleanup* undoes what was made if a later step fails."""
         self.directory: str = tempfile.mkdtemp(prefix="resilience-")
         cleanup.callback(_remove_directory, self.directory)
+        environment = self._environment()
+        self.threads = blas_threads(environment)
         with contextlib.ExitStack() as child_ends:
             self.stdout: int
             self.stderr: int
@@ -124,7 +146,7 @@ class WorkerProcess:
                 stderr=stderr,
                 pass_fds=(control.fileno(), self.recorder),
                 cwd=self.directory,
-                env=self._environment(),
+                env=environment,
                 start_new_session=True,
             )
         self.pid: int = self._process.pid
@@ -136,11 +158,6 @@ class WorkerProcess:
         name, _, value = self.env_marker.partition("=")
         own = {"HOME": self.directory, "TMPDIR": self.directory, "MPLBACKEND": "agg"}
         return {**thread_settings(os.environ), **found, **own, **self._interpreter.environment, name: value}
-
-    @property
-    def threads(self) -> int:
-        """Threads that the program's environment gives to linear algebra."""
-        return blas_threads(self._environment())
 
     def prepare(self, policy: Policy) -> None:
         """Send the policy of the likely next request: the worker sets it up, and imports modules, while it is idle."""
@@ -193,6 +210,7 @@ class WorkerProcess:
         return True
 
     def _poll_exit(self) -> bool:
+        """Collect the exit status if the process has ended; return whether it has."""
         if self.is_reaped:
             return True
         try:
@@ -215,6 +233,7 @@ class WorkerProcess:
         """Make ready for another request to the same worker: what is recorded from now on is of that one."""
         os.pwrite(self.recorder, bytes(4), 0)
         self.reader.reset()
+        self.execution_id = new_execution_id()
 
     def reap(self) -> None:
         """Kill the process, wait for its exit, kill its orphans and remove its directory."""
@@ -232,6 +251,11 @@ class WorkerProcess:
         for descriptor in (self.stdout, self.stderr, self.recorder, self.pidfd):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def new_execution_id() -> str:
+    """Return a name for an execution that no other one has."""
+    return f"exec_{os.urandom(6).hex()}"
 
 
 def own_peak_memory() -> int:

@@ -1,4 +1,9 @@
-"""Interface of executors, and the report they return."""
+"""Interface of executors, and the report they return.
+
+Whatever a program does is data: a report says how it went, and a failure has a category like any other error here.
+Only a failure to run programs at all raises. So a caller who needs a decision by category (run it again, write it
+again, stop) finds both kinds in one place each.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +29,13 @@ Listener = Callable[[StreamEvent], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionResult:
-    """Output, value and resource use of an execution."""
+    """Output, value and resource use of an execution.
+
+    It is there for a failure, too, with the output up to then. All of it was made by the program: treat it as input.
+
+    >>> ExecutionResult(return_value=float("nan"), memory_used=13_631_488).to_dict()["return_value"]
+    'NaN'
+    """
 
     stdout: str = ""
     stderr: str = ""
@@ -57,7 +68,16 @@ class ExecutionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
-    """Report of an execution. A program that fails is a report; only a failure to run programs at all raises."""
+    r"""Report of an execution. A program that fails is a report; only a failure to run programs at all raises.
+
+    >>> from resilience.execution import SubprocessExecutor
+    >>> with SubprocessExecutor() as executor:
+    ...     report = executor.execute_sync("prices = [3, 4]\nsum(price)")
+    >>> report.success, report.category.label, report.error.suggested_fix
+    (False, 'runtime_error', 'sum(prices)')
+    >>> report.to_dict(level=1)["success"]
+    False
+    """
 
     execution_id: str
     success: bool
@@ -91,7 +111,7 @@ class ExecutionReport:
         return report_to_dict(self, level)
 
     def to_json(self, level: int = 3, *, indent: int | None = None) -> str:
-        """Return `to_dict` as a JSON text."""
+        """Return `to_dict` as a JSON text, with *indent* spaces for each level. It is valid JSON: it holds no NaN."""
         import json
 
         return json.dumps(self.to_dict(level), indent=indent, ensure_ascii=False, allow_nan=False)
@@ -116,10 +136,17 @@ class ExecutionReport:
 
 
 class Executor(Protocol):
-    """Executes Python programs. Raises only if it cannot run programs at all (INFRASTRUCTURE)."""
+    """Executes Python programs. Raises only if it cannot run programs at all (INFRASTRUCTURE).
+
+    Whatever has these two methods is an executor: the ones here, a `FallbackExecutor` of several, or one of your own,
+    such as a client of a service that runs code in containers. It may be shared by threads and tasks.
+    """
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Execute the code of *request* and return the report."""
+        """Execute the code of *request* and return the report. *on_event* is called with each event as it happens.
+
+        Cancelled, it must not return before the program has been stopped.
+        """
         ...
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:

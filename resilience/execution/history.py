@@ -33,7 +33,13 @@ _NUMBER = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One failure and its resolution."""
+    """One failure and its resolution.
+
+    >>> noon = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+    >>> entry = HistoryEntry(execution_id="exec_1", timestamp=noon, error_type="KeyError", message="'lamp'")
+    >>> entry.pattern, entry.to_dict()["timestamp"]
+    ("KeyError: '...'", '2026-01-01T12:00:00Z')
+    """
 
     execution_id: str
     timestamp: datetime.datetime
@@ -65,7 +71,11 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class CommonError:
-    """Failures of one kind: their number and most frequent causes."""
+    """Failures of one kind: their number and most frequent causes, up to three.
+
+    >>> CommonError("KeyError: '...'", 2, ("the key is missing",)).to_dict()["frequency"]
+    2
+    """
 
     error_pattern: str
     frequency: int
@@ -82,7 +92,11 @@ class CommonError:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A resolution that helped before, and how many *times*."""
+    """A resolution that helped before, and how many *times*.
+
+    >>> str(Advice("added import pandas as pd", "import before use", times=2))
+    'added import pandas as pd (import before use)'
+    """
 
     resolution: str
     learning: str
@@ -123,7 +137,10 @@ class ErrorHistory:
         self._file = None if path is None else HistoryFile(os.fspath(path), self._limit)
 
     def record(self, report: ExecutionReport | ErrorReport, execution_id: str | None = None) -> None:
-        """Record a failure under *execution_id*, by default that of the execution. A success is not recorded."""
+        """Record a failure under *execution_id*, by default that of the execution. A success is not recorded.
+
+        Once there are more than *limit* failures, the oldest one is dropped.
+        """
         if isinstance(report, ExecutionReport):
             execution_id = report.execution_id if execution_id is None else execution_id
             if report.error is None:
@@ -155,6 +172,9 @@ class ErrorHistory:
         """Record how the failures of *execution_id* were resolved, and the lesson.
 
         Return whether there are any: they may have been evicted.
+
+        >>> ErrorHistory().resolve("exec_1", "added import pandas as pd")
+        False
         """
         execution_id = safe_text(execution_id, _MAX_TEXT)
         resolution, learning = safe_text(resolution, _MAX_TEXT), safe_text(learning, _MAX_TEXT)
@@ -172,7 +192,10 @@ class ErrorHistory:
         return found
 
     def advice(self, report: ExecutionReport | ErrorReport) -> tuple[Advice, ...]:
-        """Return resolutions of failures like this one: those of the same message first, then the most frequent."""
+        """Return resolutions of failures like this one: those of the same message first, then the most frequent.
+
+        Failures are alike if their type and their message are the same but for quoted texts, addresses and numbers.
+        """
         error = report.error if isinstance(report, ExecutionReport) else report
         if error is None:
             return ()

@@ -387,6 +387,32 @@ def test_in_what_is_clear_at_a_glance_there_is_nothing_to_find(pieces: list[str]
         assert would_forbid(code, tree, STRICT) == []
 
 
+IMPORTS = (
+    *("import math", "import random, json", "import json as j", "from math import sqrt", "from random import _os"),
+    *("import operator", "from operator import attrgetter as get", "import pathlib", "import importlib", "import sys"),
+    *("from math import *", "from json import codecs as c", "import math as eval", "import random as os"),
+)
+AFTER_IMPORTS = (
+    *("x = random._os", "random.os.system('a')", "_os.system('a')", "j.codecs.sys", "c.sys", "os.system('a')"),
+    *("get('gi_' 'frame')", "operator.attrgetter('__glo' + 'bals__')", "sys.modules['os']", "eval('1')", "sqrt(2)"),
+    *("pathlib.Path('a').write_text('b')", "importlib.import_module('os')", "text = '''\nimport math\n'''"),
+)
+
+
+@given(st.lists(st.sampled_from(IMPORTS), min_size=1, max_size=3), st.lists(st.sampled_from(AFTER_IMPORTS), max_size=3))
+def test_in_what_is_clear_by_its_imports_there_is_nothing_to_find(imports: list[str], others: list[str]):
+    code = "\n".join([*imports, *others])
+    policy = SecurityPolicy.of("strict", ["importlib", "json", "math", "operator", "pathlib", "random", "sys"])
+    if is_clear(code, policy):
+        assert would_forbid(code, ast.parse(code), policy) == []
+
+
+def test_plain_imports_of_allowed_modules_are_clear_at_a_glance():
+    assert is_clear("import pandas as pd\nfrom math import sqrt, pi as half\npd.DataFrame([sqrt(2)])", MODERATE)
+    assert not is_clear("import math\nmath._os", STRICT)
+    assert not is_clear("import math; import os", STRICT)
+
+
 def test_the_report_of_a_failed_import_is_that_of_the_document():
     found = first("import os", STRICT)
     assert found.attempted_operation == "import os"

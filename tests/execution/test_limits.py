@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
 from resilience.execution._worker.recorder import TRACE, Recording
 from resilience.execution._worker.statements import FILENAME
+from resilience.execution._worker_process import own_peak_memory
 from tests.execution.processes import has_ended
 
 MOST = 10.0
@@ -143,6 +145,37 @@ def test_an_invalid_memory_limit_is_refused_where_it_is_written(limit):
         ExecutionRequest("1", memory_limit=limit)
 
 
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak begins with the parent's")
+
+
+@ON_LINUX
+def test_the_peak_of_memory_is_the_programs_own_however_much_its_parent_has_used(executor):
+    small = executor.execute_sync("1").execution_result.memory_used
+    request = ExecutionRequest(f"len(b'x' * {200 << 20})", memory_limit="1GB")
+    large = executor.execute_sync(request).execution_result.memory_used
+    assert 5 << 20 < small < 100 << 20
+    assert 180 << 20 < large - small < 220 << 20
+
+
+@ON_LINUX
+@pytest.mark.parametrize("is_own", [False, True])
+def test_both_ways_to_measure_the_peak_agree(is_own):
+    code = """if True:
+        import sys
+        from resilience.execution._worker.limits import Limits
+        limits = Limits()
+        before = b"x" * int(sys.argv[1])
+        limits.compare_peaks()
+        after = b"x" * (100 << 20)
+        print(limits._has_own_maxrss, limits.peak_memory(), limits._peak_by_status())
+    """
+    size = is_own * (own_peak_memory() + (50 << 20))
+    ended = subprocess.run([sys.executable, "-c", code, str(size)], capture_output=True, text=True, check=True)
+    found, quick, exact = ended.stdout.split()
+    assert found == str(is_own)
+    assert abs(int(quick) - int(exact)) < 1 << 20
+
+
 def test_files_have_a_limit(executor):
     code = "with open('big', 'wb') as file:\n    for _ in range(200):\n        file.write(bytes(1 << 20))"
     report = run(executor, code, timeout=30)
@@ -208,7 +241,6 @@ def test_a_process_that_just_ends_is_never_a_success(executor, code, kind):
 
 def test_a_program_that_is_killed_from_outside_over_its_limit_has_used_too_much():
     from resilience.execution._outcome import Crash, ReportBuilder
-    from resilience.execution._worker_process import own_peak_memory
     from resilience.execution.security import SecurityPolicy
 
     request = ExecutionRequest("x", memory_limit="1MB")

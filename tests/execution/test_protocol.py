@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilience import ErrorCategory
-from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
+from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor, _session
 from resilience.execution._framing import FrameReader
 from resilience.execution._result_decoder import InvalidResultError, WorkerResult
 from resilience.execution._session import Session
@@ -194,6 +194,21 @@ def test_the_parent_counts_no_less_time_than_the_child_which_begins_when_it_has_
     assert wait_readable(child.control.fileno(), 20)  # some 10 ms later it sends its ready message, and compiles
     heard = time.monotonic()
     assert conversation.wait(lambda: None).seconds > heard - sent
+
+
+def test_a_program_that_ends_at_once_is_not_slow_though_the_ready_message_is_read_first(child, monkeypatch):
+    monkeypatch.setattr(_session, "_SLOW_AFTER", 10.0)
+    child.prepare(SecurityPolicy.of("strict").to_dict())
+    assert wait_readable(child.control.fileno(), 20)
+    slow: list[str] = []
+    ending = Session(child, request("1", checked=True), None).wait(lambda: slow.append("slow"))
+    assert (ending.kind, slow) == ("result", [])
+
+
+def test_a_prepared_worker_has_recorded_no_program_of_its_own(child):
+    child.prepare(SecurityPolicy.of("strict").to_dict())
+    assert wait_readable(child.control.fileno(), 20)
+    assert child.read_recorder().strip(b"\0") == b""
 
 
 def test_a_request_that_is_longer_than_what_a_socket_holds_arrives_as_a_whole(child):

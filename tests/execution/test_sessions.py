@@ -117,6 +117,10 @@ def test_the_output_of_each_execution_is_its_own(session):
     assert run(session, "print('two')").execution_result.stdout == "two\n"
 
 
+def test_each_execution_has_an_id_of_its_own(session):
+    assert run(session, "1").execution_id != run(session, "1").execution_id
+
+
 def test_the_time_limit_holds_for_each_execution_and_keeps_the_state(session):
     run(session, "x = 5")
     report = run(session, ExecutionRequest("y = 1\nwhile True: pass", timeout=0.5))

@@ -35,6 +35,16 @@ def test_a_warm_worker_is_there_before_it_is_asked_for(pool):
     pool.release(second)
 
 
+def test_the_ready_message_of_a_worker_that_takes_its_time_is_read_while_it_is_idle(tmp_path_factory):
+    script = tmp_path_factory.mktemp("interpreter") / "python"
+    script.write_text(f'#!/bin/sh\nsleep 0.5\nexec "{sys.executable}" "$@"\n')
+    script.chmod(0o755)
+    with SubprocessExecutor(python=script) as executor:
+        executor.warm()
+        (spare,) = executor._pool._idle
+        assert spare.is_ready
+
+
 def test_a_warm_worker_that_has_died_is_replaced():
     with SubprocessExecutor() as executor:
         executor.warm()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["IMPORTERS", "INSTANCES", "LEAKS", "OPENERS", "Effect", "effect_of"]
+__all__ = ["IMPORTERS", "INSTANCES", "LEAKS", "OPENERS", "WATCHED_MODULES", "Effect", "effect_of"]
 
 
 class Effect(enum.Enum):
@@ -121,6 +121,12 @@ _EFFECTS: dict[str, Effect] = {
     **_of(Effect.PROCESS, "ctypes", "CDLL PyDLL WinDLL"),
     **_of(Effect.PROCESS, "ctypes.cdll", "LoadLibrary"),
 }
+
+
+WATCHED_MODULES = frozenset(
+    name.partition(".")[0] for name in (*_EFFECTS, *INSTANCES, *IMPORTERS, *LEAKS, "operator.attrgetter")
+)
+"""Modules of which some rule knows a function, or an attribute."""
 
 
 def effect_of(function: str) -> Effect:

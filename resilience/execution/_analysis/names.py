@@ -2,6 +2,10 @@
 
 Resolution follows assignments and imports to a limited depth, and gives up a name that has several meanings, but for
 one with an effect. It runs nothing.
+
+``f = os.system`` and ``getattr(__import__("o" + "s"), "system")`` both resolve to ``os.system``. A loop variable, an
+argument and the value of most calls resolve to nothing. The depth bounds the time for code that was written to take
+long.
 """
 
 from __future__ import annotations
@@ -67,6 +71,7 @@ def text_of(node: ast.expr | None, scope: Scope, depth: int = _MAX_DEPTH) -> str
 
 
 def _text_parts(node: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
+    """Return the parts that *node* joins to a text, None for an uncertain part; None if it joins nothing."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [text_of(node.left, scope, depth), text_of(node.right, scope, depth)]
     if isinstance(node, ast.JoinedStr):
@@ -104,6 +109,7 @@ def _joined_parts(function: ast.expr, argument: ast.expr, scope: Scope, depth: i
 
 
 def _named(name: str, scope: Scope, depth: int) -> str | None:
+    """Return the meaning of a name in *scope*. A name that the code does not bind is a builtin, or of a star import."""
     bound = scope.lookup(name)
     if bound is None:
         for module in _stars(scope):
@@ -138,22 +144,18 @@ def member(base: str, name: str) -> str:
 
 
 def _called(node: ast.Call, scope: Scope, depth: int) -> str | None:
+    """Return the meaning of what a call returns, for the few functions of which that is known."""
     function = resolve(node.func, scope, depth - 1)
     if function is None:
         return None
-    first = node.args[0] if node.args else None
     if function in IMPORTERS:
-        module = text_of(first, scope, depth - 1)
-        if module is None:
-            return None
-        is_top = function != "importlib.import_module" and len(node.args) < 4
-        return module.partition(".")[0] if is_top else module
+        return _imported(function, node, scope, depth)
     if function == "builtins.getattr" and len(node.args) > 1:
         name = text_of(node.args[1], scope, depth - 1)
         base = resolve(node.args[0], scope, depth - 1)
         return None if name is None or base is None else member(base, name)
-    if function == "builtins.vars" and first is not None:
-        base = resolve(first, scope, depth - 1)
+    if function == "builtins.vars" and node.args:
+        base = resolve(node.args[0], scope, depth - 1)
         return None if base is None else f"{base}.__dict__"
     if function == "builtins.globals":
         return "globals()"
@@ -162,7 +164,16 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> str | None:
     return INSTANCES.get(function)
 
 
+def _imported(function: str, node: ast.Call, scope: Scope, depth: int) -> str | None:
+    """Return the module that a call of an importer returns: of ``__import__("os.path")`` the top, ``os``."""
+    module = text_of(next(iter(node.args), None), scope, depth - 1)
+    if module is None or function == "importlib.import_module" or len(node.args) >= 4:
+        return module
+    return module.partition(".")[0]
+
+
 def _item(node: ast.Subscript, scope: Scope, depth: int) -> str | None:
+    """Return the meaning of an item of a namespace: ``sys.modules["os"]``, ``vars(os)["system"]``."""
     base = resolve(node.value, scope, depth - 1)
     if base is None:
         return None

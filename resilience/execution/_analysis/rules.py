@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from resilience.execution._analysis.effects import IMPORTERS, LEAKS, OPENERS, Effect, effect_of
@@ -45,7 +46,11 @@ def may_find(code: str) -> bool:
 
 
 class Rules:
-    """Checks nodes one by one, parents first, and collects violations in `found`."""
+    """Checks nodes one by one, parents first, and collects violations in `found`.
+
+    A violation covers its whole expression: of ``os.system("ls")`` the call is reported, and neither ``os.system`` nor
+    ``os`` again. A module that is not installed is no violation: importing it fails by itself, with a better message.
+    """
 
     def __init__(self, code: str, policy: SecurityPolicy) -> None:
         self.found: list[Violation] = []
@@ -146,6 +151,7 @@ class Rules:
         return True
 
     def _opened(self, name: str, call: ast.Call, scope: Scope) -> tuple[str, str]:
+        """Return kind and subject of a call that opens a file. A mode that is uncertain counts as reading."""
         place = OPENERS[name]
         mode = call.args[place] if len(call.args) > place else _keyword(call, "mode")
         text = text_of(mode, scope)
@@ -154,6 +160,7 @@ class Rules:
         return "file_write" if writing else "file_read", path or _spoken(name)
 
     def _permits(self, kind: str) -> bool:
+        """Return whether the policy allows operations of *kind* in general."""
         policy = self._policy
         return {
             "file_read": policy.files != "none",
@@ -171,6 +178,7 @@ class Rules:
     # Attributes.
 
     def _inner(self, node: ast.Attribute, scope: Scope) -> bool:
+        """Return whether an attribute leads to the interpreter's internals, and the policy forbids that."""
         if node.attr not in ATTRIBUTES or self._policy.dynamic:
             return False
         if node.attr == "__subclasses__" and isinstance(node.value, ast.Name):
@@ -199,6 +207,7 @@ class Rules:
         return self._policy.modules is not None and self._policy.allows(name) and "()" not in name
 
     def _name(self, node: ast.Name, scope: Scope) -> None:
+        """Check a builtin that runs code, used without a call: ``map(eval, lines)``."""
         if self._policy.dynamic or not isinstance(node.ctx, ast.Load) or scope.lookup(node.id) is not None:
             return
         if node.id in DYNAMIC:
@@ -223,20 +232,9 @@ class Rules:
 
     def _names_in_texts(self, node: ast.Call, name: str | None, scope: Scope) -> None:
         """Check attributes that are named in strings: getattr, attrgetter, str.format."""
-        attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if attribute in ("format", "format_map", "vformat"):
-            candidates = [cast("ast.Attribute", node.func).value, *node.args[:1]]
-            hits = [_FORMAT.search(text_of(each, scope) or "") for each in candidates]
-            found = [hit[1] for hit in hits if hit is not None]
-        elif name == "builtins.getattr" or attribute in ("__getattribute__", "__getattr__"):
-            found = [text for text in (text_of(each, scope) for each in node.args[:3]) if text in ATTRIBUTES]
-        elif name in _GETTERS:
-            texts = [text_of(each, scope) or "" for each in node.args]
-            found = [part for text in texts for part in text.split(".") if part in ATTRIBUTES]
-        else:
+        for found in _attributes_in_texts(node, name, scope):
+            self._note(node, "blocked_attribute", found, f"access {found}")
             return
-        if found:
-            self._note(node, "blocked_attribute", str(found[0]), f"access {found[0]}")
 
     # Violations.
 
@@ -252,6 +250,22 @@ class Rules:
         while isinstance(here, ast.Call | ast.Attribute | ast.Subscript | ast.Name):
             self._done.add(id(here))
             here = here.func if isinstance(here, ast.Call) else getattr(here, "value", None)
+
+
+def _attributes_in_texts(node: ast.Call, name: str | None, scope: Scope) -> Iterator[str]:
+    """Yield the inner attributes that a call reads by their names: ``"{0.__globals__}".format(f)``."""
+    attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if attribute in ("format", "format_map", "vformat"):
+        texts = _texts([cast("ast.Attribute", node.func).value, *node.args[:1]], scope)
+        yield from (hit[1] for hit in map(_FORMAT.search, texts) if hit is not None)
+    elif name == "builtins.getattr" or attribute in ("__getattribute__", "__getattr__"):
+        yield from (text for text in _texts(node.args[:3], scope) if text in ATTRIBUTES)
+    elif name in _GETTERS:
+        yield from (part for text in _texts(node.args, scope) for part in text.split(".") if part in ATTRIBUTES)
+
+
+def _texts(nodes: Sequence[ast.expr], scope: Scope) -> list[str]:
+    return [text_of(each, scope) or "" for each in nodes]
 
 
 def _spoken(name: str) -> str:

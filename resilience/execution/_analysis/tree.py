@@ -1,6 +1,9 @@
 """Walk through a syntax tree that collects scopes with their bindings, and the nodes that rules check.
 
 Without recursion: a chain of a thousand calls is deeper than the interpreter's own limit.
+
+Names are bound while the nodes are collected, and looked up when the rules check them, after the whole tree has been
+seen: a function may use what is assigned below it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,16 @@ _CHECKED_NODES = frozenset({ast.Call, ast.Attribute, ast.Subscript, ast.Import, 
 
 
 class Scope:
-    """The names of a module, class, function or comprehension."""
+    """The names of a module, class, function or comprehension.
+
+    A name has a list of bindings, in the order of the source: which of them holds where is not analysed. The names of a
+    class are seen in its own body and not in its methods, as in Python.
+
+    >>> module = Scope("module")
+    >>> module.bind("np", "numpy")
+    >>> Scope("function", module).lookup("np"), module.lookup("pd")
+    (['numpy'], None)
+    """
 
     __slots__ = ("_elsewhere", "kind", "known", "module", "names", "parent", "stars")
 
@@ -133,6 +145,7 @@ def _annotated(node: ast.AnnAssign, scope: Scope, stack: Stack) -> None:
 
 
 def _walrus(node: ast.NamedExpr, scope: Scope, stack: Stack) -> None:
+    """Bind the name of ``(name := value)`` in the function around, also from within a comprehension."""
     stack.append((node.value, scope))
     holder = scope if scope.kind == "class" else scope.function()
     holder.bind(node.target.id, node.value)
@@ -145,6 +158,7 @@ def _with(node: ast.withitem, scope: Scope, stack: Stack) -> None:
 
 
 def _bind(target: ast.expr, value: ast.expr, scope: Scope, stack: Stack) -> None:
+    """Bind the names of an assignment, element by element where both sides are written out: ``a, b = os, sys``."""
     pairs = [(target, value)]
     if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
         starred = any(isinstance(each, ast.Starred) for each in (*target.elts, *value.elts))
@@ -175,6 +189,7 @@ def _lambda(node: ast.Lambda, scope: Scope, stack: Stack) -> None:
 
 
 def _arguments(arguments: ast.arguments, outer: Scope, inner: Scope, stack: Stack) -> None:
+    """Bind parameters within the function. Defaults and annotations are evaluated outside of it."""
     single = [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
     for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *single):
         inner.bind(argument.arg)

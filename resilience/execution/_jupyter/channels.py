@@ -35,7 +35,10 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", 
 
 
 class _ZmqKernel(Kernel):
-    """A kernel with two ZeroMQ sockets: shell for requests and replies, iopub for output and status."""
+    """A kernel with two ZeroMQ sockets: shell for requests and replies, iopub for output and status.
+
+    Neither socket says that the kernel has ended. So after some silence it is asked whether it lives.
+    """
 
     # jupyter_client types its channels, and much of the rest, as Any or not at all.
     _client: Any = None
@@ -113,6 +116,7 @@ class ManagedKernel(_ZmqKernel):
         self._connect(manager.client(), heartbeat=False)
 
     def _how(self) -> dict[str, object]:
+        """Return the arguments that the process is started with: a home of its own, and no variable with a secret."""
         how: dict[str, object] = {"stdout": subprocess.DEVNULL, "stderr": self._errors}
         if not self._inherits:
             self._home = tempfile.TemporaryDirectory(prefix="resilience-kernel-", ignore_cleanup_errors=True)

@@ -20,7 +20,11 @@ _MAX_QUEUED = 10_000  # events that wait for a slow listener
 
 
 class EventBridge:
-    """Takes events in any thread and calls *listener* with them in the thread that calls `wait`."""
+    """Takes events in any thread and calls *listener* with them in the thread that calls `wait`.
+
+    The event loop of the kernels must not run code of the caller, which may block. And a listener may expect to be
+    called where its caller waits, as by the other executors.
+    """
 
     def __init__(self, listener: Listener | None) -> None:
         self._listener = listener

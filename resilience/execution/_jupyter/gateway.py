@@ -2,6 +2,10 @@
 
 Built on tornado, which `jupyter_client` brings along. The protocol is that of Jupyter Server's REST API, and messages
 of the Jupyter protocol as JSON, each with its channel.
+
+An answer of 4xx says that a request was wrong: a matter of configuration, since another attempt gets the same answer. A
+lost connection, an answer of 5xx and one that asks for patience are matters of connectivity, which a retry may solve.
+The token goes to the server of the URL and to no other: redirects are not followed.
 """
 
 from __future__ import annotations
@@ -68,6 +72,7 @@ class GatewayKernel(Kernel):
         await self._connect()
 
     async def _connect(self) -> None:
+        """Open the websocket that carries the messages of all channels."""
         from tornado.websocket import websocket_connect
 
         request = self._request("GET", f"kernels/{self._id}/channels?session_id={self._session}")
@@ -92,6 +97,10 @@ class GatewayKernel(Kernel):
         )
 
     async def _call(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
+        """Return the answer of the REST API, empty if it has no body.
+
+        Raises `ContainerConfigurationError` and `ContainerConnectivityError`.
+        """
         from tornado.httpclient import HTTPClientError
 
         assert self._http is not None
@@ -122,6 +131,7 @@ class GatewayKernel(Kernel):
             self._http, self._id = None, ""
 
     async def _end(self) -> None:
+        """End the kernel, which would otherwise use the server's memory until that is restarted."""
         if self._id:
             # A server that is about to restart a kernel which died cannot end it: it answers 500.
             end = retry_on_category(ErrorCategory.INFRASTRUCTURE, attempts=3, base_delay=_SHUTDOWN_RETRY_DELAY)(

@@ -35,7 +35,11 @@ def without_ansi(text: str) -> str:
 
 
 class KernelOutput:
-    """Captures output within bounds and emits it as events by *bridge*."""
+    """Captures output within bounds and emits it as events by *bridge*.
+
+    A kernel displays a value in several forms at once. The text goes to stdout, where a script would have printed it,
+    and the richest of the other forms is kept as a figure.
+    """
 
     def __init__(self, bridge: EventBridge) -> None:
         self._bridge = bridge

@@ -2,6 +2,10 @@
 
 An audit hook sees an operation however the code reaches it, and cannot be removed. It sees only operations that raise
 an audit event: `os.stat` does not. Runs in the worker: standard library only.
+
+The hook runs at every event of the process, thousands of them in one import. So it looks an event up in a dict first,
+and walks the stack only for one that the policy denies: an import may read the files of its module. An exception of a
+check would fail the operation it looks at; checks therefore take any argument, also of a wrong type.
 """
 
 from __future__ import annotations
@@ -99,6 +103,7 @@ def path_name(path: object) -> str:
 
 
 def _checks(guard: Guard, policy: Policy) -> dict[str, Check]:
+    """Return a check for each audit event that *policy* restricts; it returns what is denied, or None."""
     found: dict[str, Check] = {}
     if not policy["network"]:
         found |= {event: _network_check(event) for event in _NETWORK}
@@ -181,7 +186,11 @@ def _called_by_program(guard: Guard) -> bool:
 
 
 class _Files:
-    """Decides which files may be read and written."""
+    """Decides which files may be read and written.
+
+    Paths are compared after all links are resolved: a link in the working directory gives no access to its target. The
+    library of the interpreter may always be read, since modules load code and data late.
+    """
 
     def __init__(self, guard: Guard, policy: Policy) -> None:
         self._guard = guard

@@ -2,10 +2,16 @@
 
 Limits and guard are in force while code of the program runs, and lifted while its report is made. The process ends by
 `os._exit` or by the parent's SIGKILL: Python's own exit runs destructors, and may wait for threads without end.
+
+The program shares the interpreter with this module and may have changed anything in it: builtins, `sys.stdout`, signal
+handlers, the recursion limit, descriptors. So nothing here trusts a value of the program to behave. A method of it is
+called within the time limit and may raise anything; what cannot be rendered is left out of the result. And where no
+result can be made at all, the worker says so: silence with exit status 0 must not pass for success.
 """
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import faulthandler
 import os
@@ -15,7 +21,7 @@ import warnings
 from resilience.execution._worker.artifacts import Artifacts
 from resilience.execution._worker.event_loop import ProgramLoop
 from resilience.execution._worker.fallback_capture import capture_class_only
-from resilience.execution._worker.framing import ChannelClosed
+from resilience.execution._worker.framing import HEADER, ChannelClosed, decode_message, encode_frame
 from resilience.execution._worker.guard import install
 from resilience.execution._worker.import_hooks import ImportHooks
 from resilience.execution._worker.line_tracer import LineTracer
@@ -59,12 +65,27 @@ _MAX_UNLIMITED_COMPILE = 4096
 """Characters of a source that is compiled without a memory limit: it needs only some megabytes."""
 
 
+_REHEARSALS = 8
+_REHEARSAL: Request = {
+    "kind": "run",
+    "code": "pass\n1",
+    "timeout": 30.0,
+    "memory": 1 << 30,
+    "checked": True,
+    "session": 0,
+}
+
+
 class ProgramRun:
     """Runs the program of this process.
 
     Owns the ``__main__`` module, the timer, the guard and the limits. `sanitize_process` and `prepare` may be called
     before the request is known; `run` executes it, sends the result and does not return. In a session it executes one
     program after the other, which share the module.
+
+    A program passes through stages: ``compile``, ``split`` into statements, ``run``. The stage in which an exception
+    comes decides whether it is a syntax error or the program's own. A fork of the process carries the program on, but
+    neither sends nor records.
     """
 
     def __init__(self, channel: Channel, recorder: Recorder, limits: Limits) -> None:
@@ -72,6 +93,7 @@ class ProgramRun:
         self._recorder = recorder
         self._limits = limits
         self._is_fork = False
+        self._is_rehearsal = False
         self._main = main_module()
         self._imports = ImportHooks()
         self._artifacts = Artifacts(self._send)
@@ -84,6 +106,9 @@ class ProgramRun:
         self._stage = "compile"
         self._warnings_left = _MAX_WARNINGS
         self._value: object = None
+        self._wanted: dict[str, object] = {}
+        """Variables that the request names."""
+        self._has_artifacts = False
         self._can_render = False
         self._is_measured = False
         self._limits_loading = False
@@ -107,8 +132,27 @@ class ProgramRun:
         """Do in advance whatever is slow the first time. Called while the worker is idle."""
         self.install(policy)
         Program("1").statements()
+        self._rehearse()
+        self._limits.compare_peaks()
         self._limits.measure()
         self._is_measured = True
+
+    def _rehearse(self) -> None:
+        """Run a program that does nothing, and drop its results.
+
+        The first call of a function takes several times as long as the next ones, and CPython specialises it after
+        eight. The program is one of a session, so that its limits can be lifted afterwards. It leaves no trace: nothing
+        is recorded as begun, no module is imported, and no name defined.
+        """
+        self._is_rehearsal = True
+        for _ in range(_REHEARSALS):
+            frame = encode_frame(self._channel.token, _REHEARSAL)
+            request: Any = decode_message(frame[HEADER:])
+            self._execute(request)
+            self._forget_program()
+        self._sources.clear()
+        sys.modules["linecache"].cache.pop(FILENAME, None)
+        self._is_rehearsal = False
 
     def install(self, policy: Policy) -> Guard:
         """Install the guard, switched off."""
@@ -140,38 +184,47 @@ class ProgramRun:
 
     def _execute(self, request: Request) -> int:
         """Run the program of *request*, send the result, and return the exit code."""
-        self._request = request
-        number = request.get("session", 0)
-        self._filename = self._timer.filename = self._loop.filename = session_filename(number)
-        self._limits.is_for_session = bool(number)
-        self._recorder.begin()
-        self._timer.set_limit(request["timeout"])
-        if "directory" in request:
-            os.chdir(request["directory"])
-        error = self._run_limited(self._load_variables)
+        self._begin(request)
+        error = self._run_limited(self._compile)
         if isinstance(error, VariablesError):
             raise error
-        error = error or self._run_limited(self._compile)
         if error is None:
             if not request["checked"]:
                 self._channel.receive()  # the start message
             self._limits.set_processor(request["timeout"])
             error = self._run_limited(self._run)
-        if error is None:
-            self._collect_artifacts()  # before the exit handlers: one of them closes all figures
+        if error is None and self._has_artifacts:
+            self._collect_artifacts()
             error = self._run_limited(self._end_program)
         result, code = self._result(error)
         self._resume_program()
         if error is not None and not self._timer.fired:
             self._run_limited(self._end_program)
         _flush()
-        self._timer.stop_rendering()
+        if self._can_render:
+            self._timer.stop_rendering()
         self._send({**result, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak_memory()})
         return code
+
+    def _begin(self, request: Request) -> None:
+        """Take over a request. From the record of it on, the parent gives the program to no other worker."""
+        self._request = request
+        self._filename = self._timer.filename = self._loop.filename = session_filename(request.get("session", 0))
+        self._limits.is_for_session = "session" in request
+        if not self._is_rehearsal:
+            self._recorder.begin()
+        self._timer.set_limit(request["timeout"])
+        if "directory" in request:
+            os.chdir(request["directory"])
 
     def _next_request(self) -> Request:
         """Wait for the next program of the session, and make ready for it."""
         request: Any = self._channel.receive()
+        self._forget_program()
+        return request  # type: ignore[no-any-return]
+
+    def _forget_program(self) -> None:
+        """Make ready for another program: undo everything but what the last one has defined."""
         if self._guard is not None:
             self._guard.off()
             self._guard.forget()
@@ -180,9 +233,8 @@ class ProgramRun:
         self._stage = "compile"
         self._statements = []
         self._warnings_left = _MAX_WARNINGS
-        self._value = None
+        self._value, self._wanted, self._has_artifacts = None, {}, False
         self._can_render = self._is_measured = False
-        return request  # type: ignore[no-any-return]
 
     def _detach_fork(self) -> None:
         """Detach a fork of this process: it continues the program and must neither send messages nor record."""
@@ -205,6 +257,7 @@ class ProgramRun:
         return None
 
     def _load_variables(self) -> None:
+        """Define the variables of the request."""
         pickled = self._channel.receive_bytes(self._request.get("pickled", 0))
         self._stage = "run"  # a MemoryError here is not the compiler's
         self._main.__dict__.update(load_variables(self._request.get("given", {}), pickled))
@@ -212,6 +265,9 @@ class ProgramRun:
         self._stage = "compile"
 
     def _compile(self) -> None:
+        """Compile the program, and define its variables. A long source has a memory limit even for that."""
+        if "given" in self._request:
+            self._load_variables()
         if len(self._request["code"]) > _MAX_UNLIMITED_COMPILE:
             self._limits.limit_compiler(self._request["memory"])
         program = Program(self._request["code"], self._filename)
@@ -219,6 +275,10 @@ class ProgramRun:
         self._statements = program.statements()
 
     def _run(self) -> None:
+        """Execute the statements under guard and limits, and the end of the program if nothing comes before it.
+
+        Each statement is recorded when it has completed: of a process that is killed, only the record is left.
+        """
         statements = self._statements
         self._lines.watch(statements, functions=self._request.get("trace", False))
         namespace = self._main.__dict__
@@ -248,8 +308,13 @@ class ProgramRun:
             completed += statement.end_line - max(statement.line, last + 1) + 1
             last = statement.end_line
             self._recorder.statement_done(completed, last, statement.end_column)
+        self._wanted = {name: namespace[name] for name in self._request.get("variables", ()) if name in namespace}
+        self._has_artifacts = self._artifacts.are_expected(self._value, self._wanted)
+        if not self._has_artifacts:  # they come before the exit handlers, one of which closes all figures
+            self._end_program()
 
     def _register_source(self, linecache: Any) -> None:
+        """Have tracebacks and `inspect` find the sources of this program, and of the session's earlier ones."""
         for filename, source in self._sources.items():
             register_source(linecache, source, filename)
 
@@ -261,13 +326,9 @@ class ProgramRun:
 
     def _collect_artifacts(self) -> None:
         """Capture figures and tables, with some time of their own: the program has ended within its limit."""
-        namespace = self._main.__dict__
-        wanted = {name: namespace[name] for name in self._request.get("variables", ()) if name in namespace}
-        if not self._artifacts.are_expected(self._value, wanted):
-            return
         self._send({"kind": "collecting"})
         before = self._timer.begin_extra(_COLLECTING_SECONDS)
-        error = self._run_limited(lambda: self._artifacts.collect(self._value, wanted))
+        error = self._run_limited(lambda: self._artifacts.collect(self._value, self._wanted))
         self._timer.end_extra(before)
         if error is not None:
             self._send({"kind": "note", "text": f"figures and tables are not complete: {_one_line(error)}"})
@@ -333,13 +394,15 @@ class ProgramRun:
                 result["variables"] = encode_variables(namespace, names, self._safe_repr)
         except BaseException:  # a value whose methods raise anything
             result["variables"] = {}
-        values = {name: result.pop(name) for name in ("value", "variables") if has_special_floats(result.get(name))}
-        if values:
+        if has_special_floats(result.get("value")) or has_special_floats(result["variables"]):
             import json
+
+            values = {name: result.pop(name, None) for name in ("value", "variables")}
 
             result["special"] = json.dumps(values)  # as a text: a frame takes no NaN
 
     def _captured(self, error: BaseException) -> Captured:
+        """Return *error* as plain data. An exception that breaks the capture is reported by its class alone."""
         self._prepare_rendering()
         try:
             captured = capture(error, source=self._request["code"], filename=self._filename, hidden=_is_own_file)
@@ -379,9 +442,11 @@ class ProgramRun:
         return _is_instance(error, MemoryError) and self._limits.is_compiler_out_of_memory()
 
     def _violation(self, error: BaseException | None) -> object:
+        """Return the violation that fails the program, also one whose exception it has caught."""
         return None if self._guard is None else self._guard.violation(error)
 
     def _on_line(self, line: int) -> None:
+        """Record a line that is reached for the first time, and report it if the request traces lines."""
         self._recorder.line_reached(line)
         if self._request.get("trace"):
             self._send({"kind": "line", "line": line})
@@ -398,6 +463,7 @@ class ProgramRun:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
+        """Take the place of `warnings.showwarning`: report a warning of the program, and show it as usual."""
         if self._stage == "split":
             return  # compiling the whole source has warned already
         if filename == self._filename:
@@ -416,7 +482,9 @@ class ProgramRun:
             self._channel.wait()
 
     def _send(self, message: dict[str, object]) -> None:
-        if not self._is_fork:
+        if self._is_rehearsal:
+            encode_frame(self._channel.token, message)
+        elif not self._is_fork:
             self._channel.send(message)
 
 
@@ -461,7 +529,7 @@ def _print_traceback(error: Any, traceback: str) -> None:
 def _run_exit_handlers() -> None:
     """Wait for the program's threads and run its exit handlers, as Python does at exit."""
     threading = sys.modules.get("threading")
-    if threading is not None:
+    if threading is not None and _thread._count():
         threading._shutdown()
     atexit._run_exitfuncs()
 

@@ -113,7 +113,10 @@ def decode_message(frame: bytes) -> object:
 
 
 class Channel:
-    """The worker's end of the socket. Blocking: the worker has nothing else to wait for."""
+    """The worker's end of the socket. Blocking: the worker has nothing else to wait for.
+
+    A frame is sent as a whole or not at all. The parent could not find the beginning of the next one after a part.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor: int = descriptor

@@ -2,6 +2,14 @@
 
 A guard rail for cooperative code, not a security boundary: all of this lives in the process of the program. Runs in the
 worker: standard library only, and nothing that is slow to import.
+
+Three parts work together. The namespace of the program has builtins of its own, in which `__import__` and the functions
+that run text are replaced; modules keep the real ones. An audit hook sees files, the network and processes, however the
+code reaches them. And each refusal is kept until the end: code that swallows the exception is reported all the same.
+
+Libraries probe: they try to read a file or to start a process, and go on without. That must not fail a program. So the
+stack decides for whom an operation is: it counts against the program unless an installed package asked for it by
+itself, and handled the refusal.
 """
 
 from __future__ import annotations
@@ -151,6 +159,7 @@ class Guard:
             del error  # its traceback refers to this frame, which would keep it alive
 
     def _drop_harmless(self) -> None:
+        """Forget refusals that a library has handled, to have slots for more."""
         kept = [refusal for refusal in self._refusals if refusal.is_held_against_program() or refusal.is_open]
         self._slots_left[True] += len(self._refusals) - len(kept)
         self._refusals = kept
@@ -224,6 +233,7 @@ class Guard:
         self._slots_left = {True: _MAX_REFUSALS, False: _MAX_REFUSALS}
 
     def _violation(self, kind: str, subject: str, operation: str) -> dict[str, object]:
+        """Return a refused operation with the expression of the program that asked for it, by the code's positions."""
         frame = self.user_frame()
         if frame is None:
             return denied(self._policy, kind, subject, operation)  # a thread that runs no function of the program
@@ -272,6 +282,7 @@ def install(
 
 
 def _builtins(guard: Guard, policy: Policy) -> dict[str, object]:
+    """Return the builtins of the program's namespace: the real ones, but for those that the policy holds back."""
     found = dict(vars(builtins))
     if policy["modules"] is not None:
         # From Python 3.15 on `lazy import os` asks `__lazy_import__`: what it imports is decided there and then.

@@ -34,7 +34,12 @@ _IMPORTED_BY_C_CODE = frozenset(
 
 
 def guarded_importer(guard: Guard, policy: Policy) -> Callable[..., object]:
-    """Return the `__import__` of a program that is held to *policy*."""
+    """Return the `__import__` of a program that is held to *policy*.
+
+    It refuses a module that exists and is not allowed, and leaves a missing one to the real `__import__`: that is an
+    ImportError, which a program may handle. Of a package that is allowed only in part it returns a stand-in, through
+    which the other parts cannot be reached.
+    """
     real = builtins.__import__
     allowed = frozenset(policy["modules"] or ())
 

@@ -25,7 +25,10 @@ _monitoring: Any = getattr(sys, "monitoring", None)
 
 
 class LineTracer:
-    """Calls *on_line* with each line of the program the first time it is reached."""
+    """Calls *on_line* with each line of the program the first time it is reached.
+
+    Code of modules is never watched: only the code objects of the program's statements, and those inside them.
+    """
 
     def __init__(self, on_line: Callable[[int], object]) -> None:
         self._on_line = on_line

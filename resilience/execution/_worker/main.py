@@ -1,4 +1,8 @@
-"""Entry point of the worker: send the ready message, receive one request, run it, send its result, exit."""
+"""Entry point of the worker: send the ready message, receive one request, run it, send its result, exit.
+
+What a program needs is made before the ready message is sent, while no caller waits. A worker that gets its request
+first, because no warm one was there, leaves out what only saves time.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,12 @@ _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
 
 
 class Recorder:
-    """Writes the file, in the worker."""
+    """Writes the file, in the worker.
+
+    Layout, in native 32-bit numbers: whether a request has begun, completed lines, last line and column of the last
+    completed statement, then up to 1000 lines in the order in which they were reached. The traceback of `faulthandler`
+    follows as text. Zero means that nothing was recorded.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -47,13 +52,12 @@ class Recorder:
     def statement_done(self, lines: int, end_line: int, end_column: int) -> None:
         """Record that a statement has completed: *lines* so far, the last one up to *end_column*, in bytes."""
         if self._is_attached:
-            note = b"".join(number.to_bytes(_NUMBER, sys.byteorder) for number in (lines, end_line, end_column))
-            self._write(note, _NUMBER)
+            self._write(_bytes(lines) + _bytes(end_line) + _bytes(end_column), _NUMBER)
 
     def line_reached(self, line: int) -> None:
         """Record that a line is reached for the first time."""
         if self._is_attached and self._lines_left:
-            self._write(line.to_bytes(_NUMBER, sys.byteorder), TRACE - self._lines_left * _NUMBER)
+            self._write(_bytes(line), TRACE - self._lines_left * _NUMBER)
             self._lines_left -= 1
 
     def _write(self, note: bytes, at: int) -> None:
@@ -61,6 +65,10 @@ class Recorder:
             os.pwrite(self.descriptor, note, at)
         except OSError:  # the program has closed it
             self._is_attached = False
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(_NUMBER, sys.byteorder)
 
 
 class Recording:

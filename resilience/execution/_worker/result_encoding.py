@@ -2,6 +2,10 @@
 
 A value keeps its meaning where JSON has a form for it: a tuple is a list, a number of numpy is a number, a date is its
 ISO 8601 text. What JSON has no form for is a short text, alone or as an element. NaN and the infinities stay floats.
+
+Classes are compared by identity, with those of the loaded modules: a subclass, or a class that only has the name, may
+run code of the program when it is converted. No module is imported for that: a value of a library's class can only be
+there if the library is.
 """
 
 from __future__ import annotations
@@ -94,7 +98,10 @@ class _TooLargeError(Exception):
 
 
 class _JsonEncoder:
-    """Walks through one value within limits of size and depth. Calls no code of the program, but for a `repr`."""
+    """Walks through one value within limits of size and depth. Calls no code of the program, but for a `repr`.
+
+    The limits are of one value as a whole, so that many small parts cannot make a large result.
+    """
 
     def __init__(self, get_repr: Callable[[], SafeRepr]) -> None:
         self._nodes = _MAX_NODES

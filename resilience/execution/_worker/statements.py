@@ -1,4 +1,8 @@
-"""Compiler of a program: first the whole source, so that a syntax error runs nothing, then each statement."""
+"""Compiler of a program, statement by statement, all of it before anything runs: a syntax error runs nothing.
+
+Statements are apart so that progress can be recorded after each, and the value of a last expression kept. Their code
+is what the compiler makes of the whole source: line numbers, columns and the bits of future imports are the same.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,13 @@ __all__ = ["FILENAME", "Program", "Statement", "compile_program", "main_module",
 FILENAME = "<string>"
 """File name of a program, for tracebacks."""
 _MAX_EXPRESSION = 200
+_MAX_LINES = 10
+_NOT_PLAIN = ("\\", "#", ";", "'", '"', " is ", "assert", "global", "__future__")
+"""Parts that a source must not have to be compiled by lines.
+
+A text may go on in the next line, or be a docstring. A warning would be repeated if a later line cannot be compiled.
+`global` binds other statements.
+"""
 _COROUTINE = 0x80
 """The bit of `inspect.CO_COROUTINE`: the code awaits."""
 _FUTURE = 0x1FE0000
@@ -38,24 +49,44 @@ class Statement:
 
 
 class Program:
-    """A program that has been parsed. Raises SyntaxError for a source that cannot be compiled."""
+    """A program that has been compiled. Raises SyntaxError for a source that cannot be.
+
+    Its statements are compiled one by one, all of them before the first one runs. Only `global` and a future import
+    bind statements together: then the source is compiled as a whole, too.
+    """
 
     def __init__(self, source: str, filename: str = FILENAME) -> None:
         self._filename = filename
-        self._expression = _expression(source, filename)
-        if self._expression is not None:
+        self._statements: list[Statement] = []
+        expression = _expression(source, filename)
+        if expression is not None:
+            self._statements.append(expression)
+            return
+        self._statements = _lines(source, filename)
+        if self._statements:
             return
         _check_text(source, filename)
         self._tree: Module = compile(source, filename, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
-        if len(self._tree.body) > 1:  # a single statement is compiled as a whole anyway
-            whole = compile_program(self._tree, filename=filename)
-            self._flags = whole.co_flags & _FUTURE
+        if "global" in source or "__future__" in source:
+            self._flags = self._compile_whole().co_flags & _FUTURE
+            return
+        try:
+            self._statements = self._compile_statements()
+        except SyntaxError:
+            self._compile_whole()  # of several errors the compiler finds another one first
+            raise
 
     def statements(self) -> list[Statement]:
-        """Return the compiled statements. Warnings of the compiler are repeated."""
-        if self._expression is not None:
-            return [self._expression]
+        """Return the compiled statements. Warnings of the compiler are repeated if there is a statement for all."""
+        if not self._statements:
+            self._statements = self._compile_statements()
+        return self._statements
+
+    def _compile_whole(self) -> CodeType:
+        return compile_program(self._tree, filename=self._filename)
+
+    def _compile_statements(self) -> list[Statement]:
         last = len(self._tree.body) - 1
         return [
             _statement(node, _value(node, first=number == 0, last=number == last), self._flags, self._filename)
@@ -115,6 +146,34 @@ def _expression(source: str, filename: str) -> Statement | None:
     except Exception:  # not an expression; a syntax error is raised again by the caller
         return None
     return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
+
+
+def _lines(source: str, filename: str) -> list[Statement]:
+    """Return the statements of a short source that has one on each line, compiled without a tree.
+
+    To make a tree and to compile it takes twice as long. None are returned if a line is anything else, or may be.
+    """
+    lines = source.split("\n")
+    if len(lines) > _MAX_LINES or any(each in source for each in _NOT_PLAIN):
+        return []
+    if not all(line.isascii() and line.isprintable() and line[:1].isalnum() for line in lines):
+        return []
+    try:
+        return [_line(line, number, filename, is_last=number + 1 == len(lines)) for number, line in enumerate(lines)]
+    except Exception:  # a part of a longer statement, or a syntax error, which is raised again by the caller
+        return []
+
+
+def _line(line: str, number: int, filename: str, *, is_last: bool) -> Statement:
+    source, end = "\n" * number + line, len(line.rstrip())
+    if is_last:
+        try:
+            return Statement(
+                compile_program(source, "eval", filename=filename), number + 1, number + 1, end, is_value=True
+            )
+        except SyntaxError:
+            pass
+    return Statement(compile_program(source, filename=filename), number + 1, number + 1, end, is_value=False)
 
 
 def _statement(node: stmt, value: expr | None, flags: int, filename: str) -> Statement:

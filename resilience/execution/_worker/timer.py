@@ -43,7 +43,12 @@ ExecutionTimeout.__module__ = "builtins"  # a traceback then shows its name with
 
 
 class Timer:
-    """Raises `ExecutionTimeout` in the program of *filename* at its time limit."""
+    """Raises `ExecutionTimeout` in the program of *filename* at its time limit.
+
+    It counts only while it is started: compiling, running and ending the program, not the report. There is one alarm
+    for several purposes, one after the other: the limit, the rendering of values, the exit. A program that installs a
+    handler of its own for the signal loses it when the timer is started the next time.
+    """
 
     def __init__(self, filename: str, channel: Channel, trace_to: int) -> None:
         self.filename: str = filename
