@@ -302,10 +302,12 @@ def _listed_value(context: FailureContext) -> Correction | None:
     if found is None or "Did you mean" in context.message:
         return None
     listed = set(re.findall(r"[A-Za-z][\w.+-]+", context.message[found.start() :]))
-    for word in re.findall(r"['\"`]([A-Za-z][\w.+-]{2,40})['\"`]", context.message[: found.start()])[:_MAX_WORDS]:
+    words = re.findall(r"['\"`]([A-Za-z][\w.+-]{2,40})['\"`]", context.message[: found.start()])
+    words += re.findall(r"(?:received|got):? ['\"]?([A-Za-z][\w.+-]{2,40})", context.message)
+    for word in words[:_MAX_WORDS]:
         meant = clear_match(word, listed)
         lines = [n for n, line in enumerate(context.lines, 1) if re.search(rf"['\".]{re.escape(word)}['\"]", line)]
-        if meant is None or word in listed or len(lines) != 1:
+        if meant is None or (word in listed and word in words[:-1]) or len(lines) != 1:
             continue
         return on_line(context, lines[0], word, meant, f"Write {meant!r} instead of {word!r}, on line {lines[0]}.")
     return None
@@ -365,7 +367,7 @@ def _fields_by_name(context: FailureContext) -> Correction | None:
 
 
 FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = (
-    (r"truth value of a |for [&|]: |'r?(?:and|or)_'|bitwise_(?:and|or)", _parenthesised),
+    (r"truth value of an? |for [&|]: |'r?(?:and|or)_'|bitwise_(?:and|or)", _parenthesised),
     (r"takes .*positional arguments? but \d+ (?:was|were) given|cannot be interpreted as", _one_collection),
     (r"^KeyError", _by_rows),
     (r"name '\w+' is not defined", _variable_in_query),

@@ -20,7 +20,13 @@ from resilience.report._diagnosis.correction import (
     nodes,
     on_line,
 )
-from resilience.report._diagnosis.line_edits import replace_in_line, replace_line, replace_marked, segment_of
+from resilience.report._diagnosis.line_edits import (
+    rename_text,
+    replace_in_line,
+    replace_line,
+    replace_marked,
+    segment_of,
+)
 from resilience.report._diagnosis.rules import failing_node
 from resilience.report._diagnosis.text import clear_match
 from resilience.report._diagnosis.variable_origins import functions_named, origin_of
@@ -303,7 +309,7 @@ def _group_count(context: FailureContext) -> Correction | None:
     asked = node.args[0]
     meant = clear_match(str(asked.value), compiled.groupindex) if isinstance(asked, ast.Constant) else None
     if isinstance(asked, ast.Constant) and isinstance(asked.value, str) and meant is not None:
-        return here(replace_in_line(context, repr(asked.value), repr(meant)), f"Write {meant!r}: the pattern has it.")
+        return here(rename_text(context, asked.value, meant), f"Write {meant!r}: the pattern has it.")
     names = f": {', '.join(compiled.groupindex)}" if compiled.groupindex else ""
     advice = f"The pattern has {compiled.groups} groups{names}; group(0) is all that matched."
     if isinstance(asked, ast.Constant) and isinstance(asked.value, int) and asked.value == compiled.groups + 1:
@@ -397,7 +403,7 @@ def _dumped_as_text(context: FailureContext) -> Correction | None:
 def _called_value(context: FailureContext) -> Correction | None:
     """Recognise parentheses after a value: of a property, ``df.shape()``, or for brackets, ``df["x"](0)``."""
     node = context.expression
-    if not isinstance(node, ast.Call) or node.keywords:
+    if not isinstance(node, ast.Call) or node.keywords or context.library_function:
         return None
     written = segment_of(context, node.func)
     if isinstance(node.func, ast.Attribute) and not node.args:

@@ -11,6 +11,7 @@ import re
 from resilience.report._diagnosis.arguments import wrong_arguments
 from resilience.report._diagnosis.ast_utils import parsed_expression
 from resilience.report._diagnosis.context import FailureContext, known_facts
+from resilience.report._diagnosis.correction import kind_of, of_program
 from resilience.report._diagnosis.line_edits import replace_line
 from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts, failing_node
 from resilience.report._diagnosis.text import single_line, with_article
@@ -25,6 +26,8 @@ _OPERANDS = re.compile(
     r"|'(?P<cmp>[<>=!]+)' not supported between instances of '(?P<first>[^']+)' and '(?P<second>[^']+)'"
     r"|can only concatenate (?P<left>\w+) \(not \"(?P<right>\w+)\"\) to \w+"
 )
+_UNFIT = re.compile(r"'(?P<kind>[\w.]+)' object is not (?P<lacks>callable|subscriptable|iterable)")
+_LACKS = {"callable": "a function", "subscriptable": "a sequence", "iterable": "a collection"}
 _NUMBERS = ("int", "float", "Decimal", "Fraction", "complex", "bool")
 _NONE = re.compile(
     r"'NoneType' object (?:is not (?P<what>\w+)|does not support item)|cannot unpack non-iterable NoneType"
@@ -39,7 +42,42 @@ def type_error(context: FailureContext) -> Diagnosis | None:
         return _of_operands(context, operands)
     if _NONE.search(context.message):
         return _of_none(context)
-    return _missing_comma(context) or wrong_arguments(context) or diagnose_by_rules(context, RULES)
+    return (
+        _missing_comma(context)
+        or _unfit_argument(context)
+        or wrong_arguments(context)
+        or diagnose_by_rules(context, RULES)
+    )
+
+
+def _unfit_argument(context: FailureContext) -> Diagnosis | None:
+    """Recognise a value that a function was given, and in which it failed: it is no fault of the function itself."""
+    found = _UNFIT.search(context.message)
+    node = context.expression
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        node = node.generators[0].iter
+    if found is None or not isinstance(node, ast.Call) or not _is_foreign(context, node.func):
+        return None
+    called, lacks = f"{single_line(ast.unparse(node.func), 60)}()", _LACKS[found["lacks"]]
+    kind = with_article(found["kind"])
+    unfit = [each for each in node.args if isinstance(each, ast.Name) and kind_of(context, each) == found["kind"]]
+    shown = unfit[0].id if len(unfit) == 1 else "an argument"
+    return Diagnosis(
+        immediate_cause=f"{called} was given {kind} where {lacks} is needed",
+        contributing_factors=tuple(variable_factors(context)),
+        suggestions=(f"Give {called} {lacks}: {shown} is {kind}.",),
+    )
+
+
+def _is_foreign(context: FailureContext, function: ast.expr) -> bool:
+    """Whether what is called is imported by the program, and is no value of its own."""
+    root = function
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    imports: list[ast.Import | ast.ImportFrom] = [*of_program(context, ast.Import)]
+    imports += of_program(context, ast.ImportFrom)
+    imported = {(each.asname or each.name).partition(".")[0] for node in imports for each in node.names}
+    return isinstance(root, ast.Name) and root.id in imported
 
 
 def _missing_comma(context: FailureContext) -> Diagnosis | None:
