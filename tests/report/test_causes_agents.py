@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -235,7 +236,7 @@ def test_the_end_of_a_block_of_a_template_is_the_one_that_is_open():
     assert corrected("jinja2", code) == 'Template("{% if x %}a{% endif %}")'
 
 
-def test_a_file_of_texts_is_not_opened_for_bytes(tmp_path, monkeypatch):
+def test_a_file_of_texts_is_not_opened_for_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     code = 'import csv\nwith open("a.csv", "wb") as file:\n    csv.writer(file).writerow(["a"])'
     found = diagnose(failure_of(code))
@@ -243,7 +244,9 @@ def test_a_file_of_texts_is_not_opened_for_bytes(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("encoding", "text"), [("utf-16", "hello"), ("latin-1", "Zürich")])
-def test_the_encoding_of_a_file_is_known_by_the_bytes_that_are_not_utf_8(encoding, text, tmp_path, monkeypatch):
+def test_the_encoding_of_a_file_is_known_by_the_bytes_that_are_not_utf_8(
+    encoding: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.txt").write_bytes(text.encode(encoding))
     code = 'text = open("a.txt", encoding="utf-8").read()\nprint(text)'
