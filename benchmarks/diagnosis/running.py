@@ -9,12 +9,13 @@ import linecache
 import os
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Run", "directory", "run"]
+__all__ = ["Run", "directory", "forget", "run"]
 
 _numbers = itertools.count()
 
@@ -76,6 +77,17 @@ def run(code: str) -> Run:
     if isinstance(error, SystemExit) and error.code in (None, 0):
         error = None
     return Run(out.getvalue(), err.getvalue(), error, str(path))
+
+
+def forget(ended: Run) -> None:
+    """Drop the variables of a run that failed, among them coroutines that nothing awaited, without their warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        error = ended.error
+        if error is not None:
+            traceback.clear_frames(error.__traceback__)
+        if isinstance(error, AttributeError):
+            error.obj = None
 
 
 def _own(error: BaseException) -> BaseException:

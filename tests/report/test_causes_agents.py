@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from resilience.report._diagnosis import diagnose
+from resilience.report._diagnosis.context import FailureContext
+from resilience.report._path_redaction import is_library
 from resilience.report.diagnosis import Diagnosis
 from tests.report.faulty import failure_of, raised_by
 
@@ -280,3 +282,44 @@ def test_a_diagnosis_does_not_speak_of(library: str, code: str, never: str):
     found = explained(library, code)
     said = " ".join([found.immediate_cause, *found.suggestions, found.suggested_fix or ""])
     assert never not in said
+
+
+def test_rows_of_a_result_are_not_the_objects_in_them():
+    found = explained("sqlalchemy", f"{NOTES}rows = session.execute(select(Note)).all()\nprint(rows[0].body)")
+    assert found.suggested_fix == "rows = session.scalars(select(Note)).all()"
+
+
+def test_a_compiled_file_of_a_library_is_not_taken_for_the_program():
+    code = f"{NOTES}rows = session.execute(select(Note)).all()\nprint(rows[0].body)"
+    pytest.importorskip("sqlalchemy")
+    assert FailureContext(failure_of(code)).line == len(code.splitlines())
+    assert is_library("lib/sqlalchemy/engine/_row_cy.py")
+    assert not is_library("src/shop/orders.py"), "no such package is installed"
+
+
+@pytest.mark.parametrize(
+    ("code", "correction"),
+    [
+        pytest.param("np.dot(a, b)", "np.dot(a, b.T)", id="a product by a function"),
+        pytest.param("a.dot(b)", "a.dot(b.T)", id="a product by a method"),
+    ],
+)
+def test_a_matrix_is_transposed_in_each_form_of_a_product(code: str, correction: str):
+    assert corrected("numpy", ARRAY + code) == correction
+
+
+def test_a_size_is_one_tuple():
+    assert corrected("PIL", 'from PIL import Image\nImage.new("RGB", 20, 10)') == 'Image.new("RGB", (20, 10))'
+
+
+def test_a_picture_is_read_as_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\xff")
+    found = diagnose(failure_of('with open("a.png") as file:\n    file.read()'))
+    assert (found.suggested_fix, found.specifics["fix_applies_to"]) == ('with open("a.png", "rb") as file:', "line 1")
+
+
+def test_a_file_that_has_nothing_to_do_with_the_failure_keeps_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    code = 'import hashlib\nwith open("a", "wb") as log:\n    log.write(b"")\nhashlib.new("md5").update(f"{1}")'
+    assert "log" not in (diagnose(failure_of(code)).suggested_fix or "")

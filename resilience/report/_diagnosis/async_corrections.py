@@ -143,6 +143,18 @@ def _submitted_call(context: FailureContext) -> Correction | None:
     return replaced(context, given, ", ".join(parts), advice)
 
 
+def _mapped_call(context: FailureContext) -> Correction | None:
+    """Recognise a call that is mapped in place of the function: ``pool.map(double(1), values)``."""
+    for call in of_statement(context, ast.Call):
+        given = (
+            call.args[0] if len(call.args) > 1 and _name_of_call(call) in ("map", "imap", "starmap", "filter") else None
+        )
+        if isinstance(given, ast.Call):
+            new = source_of(context, given.func)
+            return replaced(context, given, new, f"{_name_of_call(call)}() calls the function itself: give it {new}.")
+    return None
+
+
 def _called_target(context: FailureContext) -> Correction | None:
     """Recognise a call in place of the function that a thread is to run: ``Thread(target=work(1))``."""
     for call in of_statement(context, ast.Call):
@@ -163,6 +175,7 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"'async_generator' object is not iterable", _async_comprehension),
     (rf"'(?:{_ASYNC_CONTEXTS})' object does not support the context manager protocol", _async_with),
     (r"object is not callable", _submitted_call),
+    (r"object is not callable", _mapped_call),
     (r"object is not callable", _called_target),
 )
 """Which messages mean which fault, by the type and the message, the first that finds a correction."""

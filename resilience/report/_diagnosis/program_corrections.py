@@ -17,7 +17,6 @@ from resilience.report._diagnosis.correction import (
     here,
     indentation_of,
     insert_before,
-    nodes,
     on_line,
 )
 from resilience.report._diagnosis.line_edits import (
@@ -67,7 +66,6 @@ _WITHOUT_ARGUMENTS = frozenset(
     }
 )
 _TAKES_KEY = frozenset({"sorted", "min", "max", "sort"})
-_TAKES_FUNCTION = frozenset({"map", "filter", "apply"})
 
 
 def _async_for(context: FailureContext) -> Correction | None:
@@ -146,29 +144,6 @@ def _without_none(context: FailureContext) -> Correction | None:
     name = node.args[0].id
     new = f"{node.func.id}(each for each in {name} if each is not None)"
     return here(replace_marked(context, new), f"{name} has None among its elements: leave it out, `is not None`.")
-
-
-def _one_parameter(context: FailureContext) -> Correction | None:
-    """Recognise a lambda of several parameters where it is given one pair: ``key=lambda name, count: count``."""
-    found = [each for each in nodes(context, ast.Lambda) if isinstance(each, ast.Lambda) and len(each.args.args) > 1]
-    calls = [each for each in nodes(context, ast.Call) if isinstance(each, ast.Call) and _gives_one(each, found)]
-    if len(found) != 1 or not calls:
-        return None
-    names = [each.arg for each in found[0].args.args]
-    written = ast.get_source_segment(context.code, found[0]) or ""
-    body = ast.get_source_segment(context.code, found[0].body) or ""
-    if "pair" in body or not written:
-        return None
-    for number, name in enumerate(names):
-        body = re.sub(rf"(?<![\w.'\"]){re.escape(name)}(?![\w'\"])", f"pair[{number}]", body)
-    new = f"lambda pair: {body}"
-    return here(replace_in_line(context, written, new), f"The function is given one argument, a pair: {new}.")
-
-
-def _gives_one(call: ast.Call, lambdas: list[ast.Lambda]) -> bool:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    by_key = any(each.arg == "key" and each.value in lambdas for each in call.keywords)
-    return (name in _TAKES_KEY and by_key) or (name in _TAKES_FUNCTION and call.args[:1] == lambdas[:1])
 
 
 def _forgotten_super(context: FailureContext) -> Correction | None:
@@ -470,7 +445,6 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"NoneType", _result_of_in_place),
     (r"'NoneType' object", _merged_dict),
     (r"not supported between instances of '(?:NoneType' and '\w+|\w+' and 'NoneType)'", _without_none),
-    (r"<lambda>\(\) missing \d required positional argument", _one_parameter),
     (r"^AttributeError: '\w+' object has no attribute", _forgotten_super),
     (r"^AttributeError: can't set attribute|object has no setter", _replaced_field),
     (r"unsupported operand type\(s\) for [-+]: 'datetime\.date", _added_days),

@@ -31,7 +31,7 @@ _MEANT = re.compile(r"[Dd]id you mean:? ?['\"`]?(?P<meant>\w[\w.-]*)['\"`]?\?")
 
 def _filtered_by(context: FailureContext) -> Correction | None:
     """Recognise keywords given to `filter`, which takes conditions: ``query.filter(name="Ada")``."""
-    for call in of_statement(context, ast.Call):
+    for call in of_statement(context, ast.Call) if "sqlalchemy" in context.source else ():
         match call:
             case ast.Call(func=ast.Attribute(attr="filter" | "where" as name), args=[], keywords=[_, *_]):
                 written = source_of(context, call.func)
@@ -45,7 +45,7 @@ def _filtered_by(context: FailureContext) -> Correction | None:
 def _bound_parameters(context: FailureContext) -> Correction | None:
     """Recognise parameters of a statement that are given by keyword: ``execute(text("... :name"), name="Ada")``."""
     name = context.message.rpartition("argument ")[2].strip("'")
-    for call in of_statement(context, ast.Call):
+    for call in of_statement(context, ast.Call) if "sqlalchemy" in context.source else ():
         method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         given = [each for each in call.keywords if each.arg is not None]
         if method not in ("execute", "scalar", "scalars") or name not in [each.arg for each in given] or not call.args:
@@ -72,6 +72,23 @@ def _rows_of_result(context: FailureContext) -> Correction | None:
             case _:
                 continue
     return None
+
+
+def _objects_of_rows(context: FailureContext) -> Correction | None:
+    """Recognise rows that are taken for the objects in them: ``for note in session.execute(select(Note))``."""
+    found: list[ast.Call] = []
+    for call in of_program(context, ast.Call) if context.hint("owner") == "Row" else ():
+        match call:
+            case ast.Call(
+                func=ast.Attribute(attr="execute"), args=[ast.Call(func=ast.Name(id="select"), args=[ast.Name()])]
+            ):
+                found.append(call)
+            case _:
+                continue
+    if len(found) != 1:
+        return None
+    new = source_of(context, found[0].func).removesuffix("execute") + "scalars"
+    return replaced(context, found[0].func, new, f"execute() gives rows; {new}() gives the objects in them.")
 
 
 def _optional_field(context: FailureContext) -> Correction | None:
@@ -167,6 +184,7 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"(?:filter|where)\(\) got an unexpected keyword argument", _filtered_by),
     (r"(?:execute|scalars?)\(\) got an unexpected keyword argument", _bound_parameters),
     (r"^AttributeError: '\w+' object has no attribute", _rows_of_result),
+    (r"^AttributeError", _objects_of_rows),
     (r"Field required", _optional_field),
     (r"`dumps_kwargs` keyword arguments are no longer supported", _dumped_model),
     (r"subs\(\) (?:missing|got an unexpected)", _substitution),

@@ -22,39 +22,35 @@ from resilience.report._diagnosis.correction import (
     replaced,
     source_of,
 )
-from resilience.report._diagnosis.text import join_words
+from resilience.report._diagnosis.text import join_words, near_matches
 from resilience.report._diagnosis.value_corrections import with_argument
 
 __all__ = ["FAULTS", "function_of_library"]
 
 # Functions of a library that are looked for among the methods of its tables: `df["when"].to_datetime()`.
-_FUNCTIONS = {
-    "pandas": frozenset(
-        {"to_datetime", "to_numeric", "to_timedelta", "get_dummies", "cut", "qcut", "concat", "crosstab"}
-    ),
-    "numpy": frozenset(
-        {
-            "sqrt",
-            "exp",
-            "log",
-            "log2",
-            "log10",
-            "abs",
-            "sin",
-            "cos",
-            "tan",
-            "median",
-            "percentile",
-            "quantile",
-            "average",
-        }
-        | {"unique", "diff", "where", "ceil", "isnan", "maximum", "minimum", "histogram", "power", "square"}
-    ),
-}
+_OF_PANDAS = frozenset({"to_datetime", "to_numeric", "to_timedelta", "get_dummies", "cut", "qcut", "crosstab"})
+_OF_NUMBERS = frozenset(
+    {"sqrt", "exp", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "ceil", "square", "cbrt", "sign"}
+)
+_OF_ARRAYS = _OF_NUMBERS | {"median", "percentile", "quantile", "average", "unique", "diff", "where", "isnan", "abs"}
 # Methods of the values of a column, which stand behind an accessor.
 _OF_DATES = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "dayofweek", "strftime", "date"})
-_OF_POLARS_TEXTS = {"lower": "to_lowercase", "upper": "to_uppercase", "strip": "strip_chars", "length": "len_chars"}
+_OF_POLARS_TEXTS = {
+    "lower": "to_lowercase",
+    "upper": "to_uppercase",
+    "title": "to_titlecase",
+    "strip": "strip_chars",
+    "startswith": "starts_with",
+    "endswith": "ends_with",
+    "length": "len_chars",
+    "split": "split",
+    "replace": "replace",
+    "contains": "contains",
+    "extract": "extract",
+}
 _OF_TEXTS = frozenset({"contains", "extract", "match", "fullmatch", "len", "slice", "cat", "findall"})
+# What a text does with other texts, or is asked about itself: for a column another thing is meant.
+_OF_ONE_TEXT = frozenset({"join", "format", "format_map", "index", "count", "maketrans", "encode"})
 _SEPARATORS = (";", "\t", "|", ",")
 # Parameters of steps that prepare the data and not of the model at the end of a pipeline.
 _OF_PREPARATION = frozenset(
@@ -90,8 +86,8 @@ def _attributes(context: FailureContext) -> Iterator[tuple[ast.Attribute, str]]:
 
 def function_of_library(context: FailureContext) -> Correction | None:
     """Recognise a function of pandas or numpy that is called as a method: ``df["when"].to_datetime()``."""
-    name = context.hint("name")
-    for library, functions in _FUNCTIONS.items():
+    name, of_arrays = context.hint("name"), "ndarray" in context.message
+    for library, functions in (("pandas", _OF_PANDAS), ("numpy", _OF_ARRAYS if of_arrays else _OF_NUMBERS)):
         alias = _alias(context, library)
         for call in of_statement(context, ast.Call) if name in functions and alias else ():
             if not isinstance(call.func, ast.Attribute) or call.func.attr != name:
@@ -106,13 +102,15 @@ def function_of_library(context: FailureContext) -> Correction | None:
 def _accessor(context: FailureContext) -> Correction | None:
     """Recognise a method of texts or dates that is called on a whole column: ``df["name"].lower()``."""
     name, library = context.hint("name"), context.hint("library")
-    of_texts = name in _OF_TEXTS or (hasattr(str, name) and not name.startswith("_"))
+    of_texts = name in _OF_TEXTS or (hasattr(str, name) and not name.startswith("_") and name not in _OF_ONE_TEXT)
     for node, target in _attributes(context):
-        if library == "polars" and name in _OF_POLARS_TEXTS:
-            inside = f"str.{_OF_POLARS_TEXTS[name]}"
+        if library == "polars" and of_texts | (name in _OF_POLARS_TEXTS):
+            inside = f"str.{_OF_POLARS_TEXTS.get(name, '')}"
         elif of_texts or name in _OF_DATES:
             inside = f"{'str' if of_texts else 'dt'}.{name}"
         else:
+            return None
+        if inside.endswith("."):
             return None
         end = ast.Name("x", ast.Load(), lineno=node.end_lineno or 0, end_lineno=node.end_lineno)
         end.end_col_offset = node.end_col_offset
@@ -124,8 +122,9 @@ def _accessor(context: FailureContext) -> Correction | None:
 
 def _rows_of_apply(context: FailureContext) -> Correction | None:
     """Recognise a function that reads columns by attribute, applied to columns: ``df.apply(lambda row: row.price)``."""
-    if not context.hint("name").isidentifier():
-        return None
+    name = context.hint("name")
+    if not re.search(rf"['\"]{re.escape(name)}['\"]|\b{re.escape(name)}=", context.source) or not name:
+        return None  # no column that the program speaks of
     for call in of_statement(context, ast.Call):
         is_apply = isinstance(call.func, ast.Attribute) and call.func.attr == "apply" and len(call.args) == 1
         target = source_of(context, call.func.value) if isinstance(call.func, ast.Attribute) else ""
@@ -185,7 +184,8 @@ def _position_of_labels(context: FailureContext) -> Correction | None:
 def _quoted_in_query(context: FailureContext) -> Correction | None:
     """Recognise a text without quotes in an expression of `query`: ``"category == books"``."""
     name = context.hint("name") or context.message.partition("'")[2].partition("'")[0]
-    if not name or context.knows(name) or name in context.globals:
+    columns = [str(each) for facts in _objects(context) for each in as_list(facts.get("columns"))]
+    if not name or context.knows(name) or name in context.globals or near_matches(name, columns):
         return None
     for text in [each for each in of_statement(context, ast.Constant) if isinstance(each.value, str)]:
         source = source_of(context, text)
@@ -311,7 +311,8 @@ def _format_of_values(context: FailureContext) -> Correction | None:
 def _unpacked_tuple(context: FailureContext) -> Correction | None:
     """Recognise a tuple where a function takes the numbers one by one: ``randn((3, 4))``."""
     for call in of_statement(context, ast.Call):
-        given = call.args[0] if len(call.args) == 1 and not call.keywords else None
+        is_alone = len(call.args) == 1 and not call.keywords and source_of(context, call) == context.marked
+        given = call.args[0] if is_alone else None
         if isinstance(given, ast.Tuple) and given.elts:
             new = ", ".join(source_of(context, each) for each in given.elts)
             called = source_of(context, call.func)
@@ -341,14 +342,28 @@ def _header_of_numbers(context: FailureContext) -> Correction | None:
 def _transposed_right(context: FailureContext) -> Correction | None:
     """Recognise a product of two matrices of which the right one lies the other way: ``X @ W``."""
     shapes = {as_text(each.get("of")): as_list(each.get("shape")) for each in _objects(context)}
-    for node in of_statement(context, ast.BinOp):
-        if not isinstance(node.op, ast.MatMult):
-            continue
-        one, two = source_of(context, node.left), source_of(context, node.right)
+    for first, second in _factors(context):
+        one, two = source_of(context, first), source_of(context, second)
         left, right = shapes.get(one, []), shapes.get(two, [])
         if len(left) == len(right) == 2 and left[1] == right[1] != right[0] and left[0] != right[0]:
-            return replaced(context, node.right, f"{two}.T", f"Transpose {two}: {one} @ {two}.T.")
+            return replaced(
+                context, second, f"{two}.T", f"Transpose {two}, so that the inner sizes are equal: {two}.T."
+            )
     return None
+
+
+def _factors(context: FailureContext) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield both sides of the products of matrices in the failing statement."""
+    for node in of_statement(context, ast.expr):
+        match node:
+            case ast.BinOp(left=first, op=ast.MatMult(), right=second):
+                yield first, second
+            case ast.Call(func=ast.Attribute(attr="dot" | "matmul"), args=[first, second]):
+                yield first, second
+            case ast.Call(func=ast.Attribute(value=first, attr="dot"), args=[second]):
+                yield first, second
+            case _:
+                continue
 
 
 def _shapes_told(context: FailureContext) -> Correction | None:

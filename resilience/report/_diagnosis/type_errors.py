@@ -6,6 +6,7 @@ Operands are named with their values and origins. Messages that need no look at 
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 
 from resilience.report._diagnosis.arguments import wrong_arguments
@@ -70,14 +71,16 @@ def _unfit_argument(context: FailureContext) -> Diagnosis | None:
 
 
 def _is_foreign(context: FailureContext, function: ast.expr) -> bool:
-    """Whether what is called is imported by the program, and is no value of its own."""
+    """Whether what is called is imported by the program, or built in, and is no value of its own."""
     root = function
     while isinstance(root, ast.Attribute):
         root = root.value
     imports: list[ast.Import | ast.ImportFrom] = [*of_program(context, ast.Import)]
     imports += of_program(context, ast.ImportFrom)
     imported = {(each.asname or each.name).partition(".")[0] for node in imports for each in node.names}
-    return isinstance(root, ast.Name) and root.id in imported
+    if not isinstance(root, ast.Name):
+        return False
+    return root.id in imported or (hasattr(builtins, root.id) and origin_of(context, root.id) is None)
 
 
 def _missing_comma(context: FailureContext) -> Diagnosis | None:

@@ -41,6 +41,10 @@ _RESTS = (
     (r":\d\d", ":%S"),
     (r"\.\d{1,6}", ".%f"),
 )
+_TAKE_BYTES = frozenset({"send", "sendall", "write", "update", "b64encode", "sha256", "md5", "sha1", "compress"})
+_BINARY = re.compile(
+    r"\.(?:png|jpe?g|gif|webp|ico|zip|gz|bz2|xz|pdf|xlsx?|pkl|pickle|npy|npz|parquet|db|mp[34])$", re.IGNORECASE
+)
 _BRACKETS = {"str": "", "list": "list", "dict": "dict", "set": "set", "tuple": "tuple"}
 
 
@@ -92,7 +96,7 @@ def _other_class_of_datetime(context: FailureContext) -> Correction | None:
 def _method_of_text(context: FailureContext) -> Correction | None:
     """Recognise a method of texts that is called on a path or a number: ``path.endswith(".csv")``."""
     name = context.hint("name")
-    if not hasattr(str, name) or name.startswith("_"):
+    if not hasattr(str, name) or name.startswith("_") or name in ("join", "format", "index", "count"):
         return None
     for node in of_statement(context, ast.Attribute):
         if node.attr == name:
@@ -138,20 +142,55 @@ def _constants(node: ast.expr | None) -> list[ast.expr]:
 
 def _opened_as_bytes(context: FailureContext) -> Correction | None:
     """Recognise a file that is opened for bytes, and read or written as text."""
-    modes = [
-        (call, text)
-        for call in of_program(context, ast.Call)
-        for text in [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "mode")]
-        if isinstance(text, ast.Constant) and re.fullmatch(r"[rwax]b\+?|[rwax]\+b", str(text.value))
-    ]
     is_written_at_once = any(
         isinstance(each.func, ast.Attribute) and each.func.attr == "write" for each in of_statement(context, ast.Call)
     )
-    if len(modes) != 1 or is_written_at_once:
-        return None
-    text = modes[0][1]
-    new = source_of(context, text).replace("b", "")
-    return replaced(context, text, new, f"Open the file for text: mode {new}; bytes have no texts in them.")
+    used = {each.id for each in of_statement(context, ast.Name)}
+    for assignment in of_program(context, ast.Assign):  # what is made of the file: csv.writer(file)
+        if isinstance(assignment.targets[0], ast.Name) and assignment.targets[0].id in used:
+            used |= {each.id for each in ast.walk(assignment.value) if isinstance(each, ast.Name)}
+    for name, call in _opened(context):
+        modes = [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "mode")]
+        for mode in modes if name in used and not is_written_at_once else ():
+            if isinstance(mode, ast.Constant) and re.fullmatch(r"[rwax]b\+?|[rwax]\+b", str(mode.value)):
+                new = source_of(context, mode).replace("b", "")
+                return replaced(context, mode, new, f"Open the file for text: mode {new}; bytes have no texts in them.")
+    return None
+
+
+def _opened(context: FailureContext) -> Iterator[tuple[str, ast.Call]]:
+    """Yield the names of the files that the program opens, and the calls of `open`."""
+    pairs: list[tuple[ast.expr | None, ast.expr]] = []
+    for block in of_program(context, ast.With):
+        pairs += [(each.optional_vars, each.context_expr) for each in block.items]
+    pairs += [(each.targets[0], each.value) for each in of_program(context, ast.Assign)]
+    for target, value in pairs:
+        if isinstance(target, ast.Name) and isinstance(value, ast.Call) and ast.unparse(value.func).endswith("open"):
+            yield target.id, value
+
+
+def _encoded_argument(context: FailureContext) -> Correction | None:
+    """Recognise a text given to what sends, writes or hashes bytes: ``socket.send("hello")``."""
+    for call in of_statement(context, ast.Call):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        given = call.args[0] if len(call.args) == 1 and name in _TAKE_BYTES else None
+        if isinstance(given, ast.JoinedStr) or (given is not None and kind_of(context, given) == "str"):
+            new = f"{source_of(context, given)}.encode()"
+            return replaced(context, given, new, f"{name}() takes bytes: {new} makes them of the text.")
+    return None
+
+
+def _bytes_of_file(context: FailureContext) -> Correction | None:
+    """Recognise a picture, an archive or the like that is read as text."""
+    for name, call in _opened(context):
+        path = call.args[0] if call.args else None
+        if not isinstance(path, ast.Constant) or not _BINARY.search(str(path.value)):
+            continue
+        advice = f"{path.value!r} is no text: open it for bytes, mode 'rb'."
+        if len(call.args) > 1:
+            return replaced(context, call.args[1], '"rb"', advice) if not call.keywords else here(None, advice)
+        return with_argument(context, call, '"rb"', advice) if name and not call.keywords else here(None, advice)
+    return None
 
 
 def _encoding_by_mark(context: FailureContext) -> Correction | None:
@@ -162,7 +201,7 @@ def _encoding_by_mark(context: FailureContext) -> Correction | None:
     byte, position = int(found[1], 16), int(found[2])
     encoding = "utf-16" if position == 0 and byte in (0xFE, 0xFF) else "latin-1" if byte >= 0xC0 and position else ""
     calls = [call for call in of_program(context, ast.Call) if _reads(call)]
-    if not encoding or len(calls) != 1:
+    if not encoding or len(calls) != 1 or not _reads_text(context, calls[0]):
         return None
     for keyword in calls[0].keywords:
         if keyword.arg == "encoding":
@@ -177,6 +216,15 @@ def _reads(call: ast.Call) -> bool:
         isinstance(each, ast.Constant) and re.fullmatch(r"[wax]\+?|\w*b\w*", str(each.value)) for each in call.args[1:2]
     )
     return name in ("open", "read_text", "read_csv", "read_table") and not is_for_writing
+
+
+def _reads_text(context: FailureContext, call: ast.Call) -> bool:
+    """Whether the name of a file says that it is text: an image or archive has such bytes, too."""
+    if not call.args:
+        return isinstance(call.func, ast.Attribute) and call.func.attr == "read_text"
+    path = call.args[0]
+    named = context.value_of(path.id) if isinstance(path, ast.Name) else getattr(path, "value", "")
+    return re.search(r"\.(?:txt|csv|tsv|json|jsonl|log|md|html?|xml|ya?ml|ini|srt)['\")]*$", str(named)) is not None
 
 
 def with_argument(context: FailureContext, call: ast.Call, argument: str, advice: str) -> Correction | None:
@@ -218,6 +266,27 @@ def _json_in_fence(context: FailureContext) -> Correction | None:
         new = f'{given}[{given}.index("{{") : {given}.rindex("}}") + 1]'
         return replaced(context, found[1], new, f"There is text around the JSON: parse what stands in braces, {new}.")
     return None
+
+
+def _json_of_python(context: FailureContext) -> Correction | None:
+    """Recognise a dict or list as Python prints it, with single quotes."""
+    found = _parsed_text(context)
+    value = parsed_expression(found[2]) if found is not None else None
+    if found is None or not isinstance(value, (ast.Dict, ast.List)) or not _is_literal(value):
+        return None
+    module = "ast" if re.search(r"^import ast\b", context.source, re.MULTILINE) else '__import__("ast")'
+    new = f"{module}.literal_eval"
+    return replaced(
+        context, found[0].func, new, "The text is as Python prints it, and no JSON: ast.literal_eval reads it."
+    )
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def _json_lines(context: FailureContext) -> Correction | None:
@@ -274,7 +343,7 @@ def _json_of_array(context: FailureContext) -> Correction | None:
     """Recognise numbers and arrays of numpy in what is written as JSON."""
     for call in of_statement(context, ast.Call):
         is_dump = ast.unparse(call.func) in ("json.dumps", "json.dump", "dumps", "dump")
-        if is_dump and not any(each.arg == "default" for each in call.keywords):
+        if is_dump and not any(each.arg in ("default", "cls", None) for each in call.keywords):
             argument = "default=lambda value: value.tolist()"
             return with_argument(context, call, argument, f"Let json make Python's own values of them: {argument}.")
     return None
@@ -295,27 +364,41 @@ def _glob_as_pattern(context: FailureContext) -> Correction | None:
 
 def _neighbour(context: FailureContext) -> Correction | None:
     """Recognise a loop over all indexes that looks at the next element, too: ``values[i + 1]``."""
-    for name, step in _steps(context):
-        for loop in of_program(context, ast.For):
-            is_around = loop.lineno <= (context.line or 0) <= (loop.end_lineno or 0)
-            if not is_around or ast.unparse(loop.target) != name:
-                continue
-            end = _end_of_range(loop.iter)
-            if end is not None:
+    for holder, name, step in _steps(context):
+        for end in _ends_of_loops(context, name):
+            if holder in ast.unparse(end):
                 new = f"{source_of(context, end)} - {step}"
                 advice = f"The last {name} has no element at {name} + {step}: end the range at {new}."
                 return replaced(context, end, new, advice)
     return None
 
 
-def _steps(context: FailureContext) -> Iterator[tuple[str, int]]:
-    """Yield the variable and the number of each index that is a sum: ``values[i + 1]``."""
+def _steps(context: FailureContext) -> Iterator[tuple[str, str, int]]:
+    """Yield what is indexed by a sum, the variable and the number in it: ``values[i + 1]``."""
     for node in of_statement(context, ast.Subscript):
         match node.slice:
             case ast.BinOp(left=ast.Name(id=name), op=ast.Add(), right=ast.Constant(value=int(step))):
-                yield name, step
+                yield re.split(r"[.\[]", ast.unparse(node.value))[0], name, step
             case _:
                 continue
+
+
+def _ends_of_loops(context: FailureContext, name: str) -> Iterator[ast.expr]:
+    """Yield the ends of the loops around the failing line that count a variable."""
+    loops: list[ast.For | ast.While] = [*of_program(context, ast.For), *of_program(context, ast.While)]
+    for loop in loops:
+        end: ast.expr | None = None
+        match loop:
+            case ast.For(target=ast.Name(id=counted), iter=counting) if counted == name:
+                end = _end_of_range(counting)
+            case ast.While(test=ast.Compare(left=ast.Name(id=counted), ops=[ast.Lt()], comparators=[limit])) if (
+                counted == name
+            ):
+                end = limit
+            case _:
+                continue
+        if end is not None and loop.lineno <= (context.line or 0) <= (loop.end_lineno or 0):
+            yield end
 
 
 def _end_of_range(node: ast.expr) -> ast.expr | None:
@@ -339,10 +422,19 @@ def other_loop_name(context: FailureContext) -> Correction | None:
             continue
         loop = node.generators[0]
         used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
-        if isinstance(loop.target, ast.Name) and loop.target.id not in used and name in used:
+        is_unused = isinstance(loop.target, ast.Name) and loop.target.id not in used and loop.target.id[:1] != "_"
+        if isinstance(loop.target, ast.Name) and is_unused and name in used and _stands_for_element(node, name):
             advice = f"The comprehension calls its elements {loop.target.id}: write `for {name} in`."
             return replaced(context, loop.target, name, advice)
     return None
+
+
+def _stands_for_element(comprehension: ast.expr, name: str) -> bool:
+    """Whether a name in a comprehension is asked for a part of it, as an element is, and is never called."""
+    owners = [each.value for each in ast.walk(comprehension) if isinstance(each, (ast.Subscript, ast.Attribute))]
+    called = [each.func for each in ast.walk(comprehension) if isinstance(each, ast.Call)]
+    named = [each.id for each in owners if isinstance(each, ast.Name)]
+    return name in named and name not in [each.id for each in called if isinstance(each, ast.Name)]
 
 
 def _items_in_comprehension(context: FailureContext) -> Correction | None:
@@ -362,7 +454,13 @@ def _argument_at_hand(context: FailureContext) -> Correction | None:
     for call in of_statement(context, ast.Call) if found is not None else ():
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         is_plain = not any(isinstance(each, ast.Starred) for each in call.args) and call.args
-        if found is not None and name == found[1] and context.knows(found[2]) and is_plain:
+        if (
+            found is not None
+            and name == found[1]
+            and context.knows(found[2])
+            and found[2] not in ("self", "cls")
+            and is_plain
+        ):
             argument = f"{found[2]}={found[2]}"
             return with_argument(context, call, argument, f"Give {found[2]} in the call: {name}(..., {argument}).")
     return None
@@ -400,7 +498,7 @@ def _key_function(context: FailureContext) -> Correction | None:
 
 
 def _one_of_pair(context: FailureContext) -> Correction | None:
-    """Recognise a lambda of several parameters where it is given one pair, in a call of several lines."""
+    """Recognise a lambda of several parameters where it is given one pair: ``key=lambda name, count: count``."""
     for call in of_statement(context, ast.Call):
         given = [each.value for each in call.keywords if each.arg == "key"]
         given += call.args[:1] if ast.unparse(call.func) in ("map", "filter") and len(call.args) == 2 else []
@@ -411,8 +509,27 @@ def _one_of_pair(context: FailureContext) -> Correction | None:
             for number, each in enumerate(function.args.args):
                 body = re.sub(rf"(?<![\w.'\"]){re.escape(each.arg)}(?![\w'\"])", f"pair[{number}]", body)
             new = f"lambda pair: {body}"
-            return replaced(context, function, new, f"The function is given one argument, a pair: {new}.")
+            advice = f"The function is given one argument, an element: for a pair write {new}."
+            return (
+                replaced(context, function, new, advice) if _goes_through_pairs(context, call) else here(None, advice)
+            )
     return None
+
+
+def _goes_through_pairs(context: FailureContext, call: ast.Call) -> bool:
+    """Whether what a call goes through has pairs as its elements: ``scores.items()``, ``[("a", 1)]``."""
+    rows: ast.expr | None = call.args[-1] if call.args else None
+    if rows is None and isinstance(call.func, ast.Attribute):
+        rows = call.func.value
+    match rows:
+        case ast.Call(func=ast.Attribute(attr="items")) | ast.Call(func=ast.Name(id="zip" | "enumerate")):
+            return True
+        case ast.Name(id=name):
+            return str(context.value_of(name)).startswith(("[(", "[["))
+        case ast.List(elts=[ast.Tuple(), *_]):
+            return True
+        case _:
+            return False
 
 
 def _sequence_of_set(context: FailureContext) -> Correction | None:
@@ -421,14 +538,13 @@ def _sequence_of_set(context: FailureContext) -> Correction | None:
     node = context.expression
     if found is None or not context.library_function or not isinstance(node, ast.Call):
         return None
-    for given in node.args:
-        is_meant = isinstance(given, ast.Call) or kind_of(context, given) == found[1]
-        if is_meant:
-            written = segment_of(context, given)
-            new = context.marked.replace(written, f"list({written})", 1)
-            advice = f"{written} has no numbered elements: make a list of it, list({written})."
-            return here(replace_marked(context, new), advice)
-    return None
+    meant = [each for each in node.args if isinstance(each, ast.Call) or kind_of(context, each) == found[1]]
+    if len(meant) != 1:
+        return None
+    written = segment_of(context, meant[0])
+    new = context.marked.replace(written, f"list({written})", 1)
+    advice = f"{written} has no numbered elements: make a list of it, list({written})."
+    return here(replace_marked(context, new), advice)
 
 
 def _single_type(context: FailureContext) -> Correction | None:
@@ -448,7 +564,8 @@ def _content_as_path(context: FailureContext) -> Correction | None:
         if not isinstance(given, ast.Name) or not isinstance(value, str):
             continue
         is_bytes = value.startswith(("b'", 'b"'))
-        if is_bytes or "\n" in value:
+        takes_file = isinstance(call.func, ast.Attribute) and re.match(r"open$|read_|load", call.func.attr) is not None
+        if takes_file and (is_bytes or "\n" in value):
             made = "BytesIO" if is_bytes else "StringIO"
             module = "io" if re.search(r"^import io\b", context.source, re.MULTILINE) else '__import__("io")'
             advice = f"{given.id} is what a file has in it, and no path: give io.{made}({given.id})."
@@ -486,8 +603,11 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"Unknown format code '[defgn%]' for object of type 'str'|Cannot specify '[,_]' with 's'", _number_in_format),
     (r"unsupported operand type\(s\) for \+: 'int' and 'str'", _summed_texts),
     (r"a bytes-like object is required, not 'str'", _opened_as_bytes),
+    (r"a bytes-like object is required, not 'str'", _encoded_argument),
+    (r"^UnicodeDecodeError", _bytes_of_file),
     (r"^UnicodeDecodeError", _encoding_by_mark),
     (r"^JSONDecodeError", _json_in_fence),
+    (r"^JSONDecodeError: Expecting property name", _json_of_python),
     (r"^JSONDecodeError: Extra data", _json_lines),
     (r"^JSONDecodeError", _json_comma),
     (r"the JSON object must be str, bytes or bytearray", _json_of_file),
