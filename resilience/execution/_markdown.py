@@ -119,21 +119,29 @@ def extract_code(text: str) -> Extraction:
         return Extraction(text)
     if not any(mark in text for mark in ("`", "~~~", "<", "[PYTHON]")):
         return Extraction(_bare(text))
-    answer = _FINAL_CHANNEL.sub("", text)
-    answer = _BEFORE_FENCE.sub("", _END_OF_THOUGHTS.split(_THOUGHTS.sub("", answer))[-1])
+    answer = _END_OF_THOUGHTS.split(_THOUGHTS.sub("", _FINAL_CHANNEL.sub("", text)))[-1]
     thoughts = _OPEN_THOUGHTS.search(answer)
     if thoughts is not None:
         before = extract_code(answer[: thoughts.start()])
         return before if before.code.strip() else Extraction("", _CUT_IN_THOUGHTS)
+    return _of_blocks(_BEFORE_FENCE.sub("", answer)) or Extraction(_without_fences(text, answer))
+
+
+def _of_blocks(answer: str) -> Extraction | None:
+    """Return the code of the fenced blocks of the best rank; None where no block may be the program."""
     blocks = [block for block in _blocks(answer) if block.rank < _IGNORED]
-    if blocks:
-        best = min(block.rank for block in blocks)
-        if best == _OF_DIFFERENCES and any(block.is_part for block in blocks):
-            return Extraction("", _PART_OF_PROGRAM)
-        chosen = [block for block in blocks if block.rank == best]
-        return _choose([each for each in chosen if not each.is_session] or chosen, can_join=best == 0)
+    if not blocks:
+        return None
+    best = min(block.rank for block in blocks)
+    if best == _OF_DIFFERENCES and any(block.is_part for block in blocks):
+        return Extraction("", _PART_OF_PROGRAM)
+    chosen = [block for block in blocks if block.rank == best]
+    return _choose([each for each in chosen if not each.is_session] or chosen, can_join=best == 0)
+
+
+def _without_fences(text: str, answer: str) -> str:
     called = code_of_tool_call(answer, fenced=True)
-    return Extraction(_without_tags(text, answer) if called is None else called)
+    return _without_tags(text, answer) if called is None else called
 
 
 def _bare(text: str) -> str:

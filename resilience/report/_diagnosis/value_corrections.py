@@ -45,7 +45,6 @@ _TAKE_BYTES = frozenset({"send", "sendall", "write", "update", "b64encode", "sha
 _BINARY = re.compile(
     r"\.(?:png|jpe?g|gif|webp|ico|zip|gz|bz2|xz|pdf|xlsx?|pkl|pickle|npy|npz|parquet|db|mp[34])$", re.IGNORECASE
 )
-_BRACKETS = {"str": "", "list": "list", "dict": "dict", "set": "set", "tuple": "tuple"}
 
 
 # Dates
@@ -469,18 +468,26 @@ def _argument_at_hand(context: FailureContext) -> Correction | None:
 def _factory_itself(context: FailureContext) -> Correction | None:
     """Recognise a collection in place of what makes one: ``defaultdict([])``, ``field(default_factory=[])``."""
     for call in of_program(context, ast.Call):
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         given = [each.value for each in call.keywords if each.arg == "default_factory"]
-        given += call.args[:1] if name == "defaultdict" else []
+        given += call.args[:1] if ast.unparse(call.func).endswith("defaultdict") else []
         for each in given:
-            kind = type(each).__name__.lower() if isinstance(each, (ast.List, ast.Dict, ast.Set)) else ""
-            if isinstance(each, ast.Constant) and type(each.value) in (int, str, float):
-                kind = type(each.value).__name__ if not each.value else ""
-            if isinstance(each, ast.Call) and not each.args and isinstance(each.func, ast.Name):
-                kind = each.func.id if each.func.id in _BRACKETS or each.func.id == "int" else ""
+            kind = _kind_of_empty(each)
             if kind:
                 return replaced(context, each, kind, f"Give the function that makes the value: {kind}.")
     return None
+
+
+def _kind_of_empty(node: ast.expr) -> str:
+    """Return the type of an expression that makes an empty value: ``[]``, ``0``, ``dict()``."""
+    match node:
+        case ast.List() | ast.Dict() | ast.Set():
+            return type(node).__name__.lower()
+        case ast.Constant(value=0 | "" as value) if value is not False:
+            return type(value).__name__
+        case ast.Call(func=ast.Name(id="list" | "dict" | "set" | "tuple" | "int" as name), args=[]):
+            return name
+        case _:
+            return ""
 
 
 def _key_function(context: FailureContext) -> Correction | None:
