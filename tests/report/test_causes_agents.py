@@ -60,6 +60,15 @@ def corrected(library: str, code: str) -> str | None:
             'df["price"].to_datetime()', 'pd.to_datetime(df["price"])', id="a function of pandas that is no method"
         ),
         pytest.param('df["name"].lower()', 'df["name"].str.lower()', id="a method of texts on a column"),
+        pytest.param("df.concat(df)", "pd.concat([df, df])", id="a list of tables that is no method"),
+        pytest.param('df.iloc[:, ["price"]]', 'df[["price"]].iloc[:]', id="a list of labels in iloc"),
+        pytest.param('df.query("price == limit")', None, id="a name in a query that is compared with a number"),
+        pytest.param('df["price2"]', 'df["price"]', id="a column with a number too much"),
+        pytest.param("df.unique()", None, id="a method of columns on a table"),
+        pytest.param('df["name"].join(",")', None, id="a method of one text on a column"),
+        pytest.param(
+            'df.groupby("name")["price"].apply(lambda s: s.price)', None, id="a group of values that has no columns"
+        ),
         pytest.param('df["name"].strftime("%Y")', 'df["name"].dt.strftime("%Y")', id="a method of dates on a column"),
         pytest.param(
             'df["name"].contains("A")', 'df["name"].str.contains("A")', id="the search for a text in a column"
@@ -104,7 +113,7 @@ def corrected(library: str, code: str) -> str | None:
         ),
     ],
 )
-def test_pandas(line: str, correction: str):
+def test_pandas(line: str, correction: str | None):
     assert corrected("pandas", FRAME + line) == correction
 
 

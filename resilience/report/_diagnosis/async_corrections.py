@@ -71,10 +71,16 @@ def _run_inside(context: FailureContext) -> Correction | None:
     """Recognise ``asyncio.run(load())`` in an async function, where an event loop runs."""
     for call in of_statement(context, ast.Call):
         runs = _name_of_call(call) in ("run", "run_until_complete") and len(call.args) == 1 and not call.keywords
-        if runs and _is_async(context):
+        if runs and _is_async(context) and not _is_plain_call(context, call.args[0]):
             new = f"await {source_of(context, call.args[0])}"
             return replaced(context, call, new, f"An event loop runs in an async function: write {new}.")
     return None
+
+
+def _is_plain_call(context: FailureContext, node: ast.expr) -> bool:
+    """Whether a function of the program is called that is not async."""
+    name = _name_of_call(node) if isinstance(node, ast.Call) else ""
+    return any(isinstance(each, ast.FunctionDef) for each in functions_named(context, name))
 
 
 def _awaited_value(context: FailureContext) -> Correction | None:

@@ -53,12 +53,12 @@ class Operation:
         return self.left if self.left_type in kinds else self.right
 
     def side_beside(self, kinds: frozenset[str]) -> str:
-        """Return the source of the other side than `side_of` does."""
+        """Return the source of the operand that `side_of` does not return."""
         return self.right if self.left_type in kinds else self.left
 
 
 class Advice(NamedTuple):
-    """What to do about an operation: suggestions, the corrected line, and a fact that explains it."""
+    """Advice about an operation: suggestions, the corrected line, and a fact that explains it."""
 
     tips: tuple[str, ...]
     fix: str | None = None

@@ -82,6 +82,7 @@ METHODS: dict[tuple[str, str], tuple[str, str | None]] = {
     ("list", "indexOf"): ("Write index instead of indexOf.", "index"),
     ("list", "find"): ("Lists are searched with index(), or with `in`.", "index"),
     ("list", "join"): ("join() belongs to the separator: ', '.join({target}).", None),
+    ("DataFrame", "unique"): ("Take one column, {target}['name'].unique(), or {target}.drop_duplicates().", None),
     ("Series", "join"): ("join() belongs to the separator: ', '.join({target}).", None),
     ("tuple", "join"): ("join() belongs to the separator: ', '.join({target}).", None),
     ("list", "map"): ("Use a comprehension: [f(each) for each in {target}].", None),

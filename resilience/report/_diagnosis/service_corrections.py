@@ -59,7 +59,7 @@ def _bound_parameters(context: FailureContext) -> Correction | None:
 
 def _rows_of_result(context: FailureContext) -> Correction | None:
     """Recognise `scalar`, which gives one value, where all are meant: ``execute(...).scalar().all()``."""
-    if context.hint("name") not in _OF_ROWS:
+    if context.hint("name") not in _OF_ROWS or "sqlalchemy" not in context.source:
         return None
     for node in of_statement(context, ast.Attribute):
         match node:

@@ -260,9 +260,10 @@ def _keyword(context: FailureContext, blank: str) -> Diagnosis | None:
         ):
             code = single_line(context.code, 80)
             argument = re.search(rf"[(,]\s*{word}\s*=(?!=)", context.raw_line)
+            is_key = re.search(r"\bdict\(", context.raw_line) is not None  # by another name it is another key
             renamed = re.sub(rf"(?<=[(,\s]){word}(?=\s*=(?!=))", f"{word}_", context.raw_line, count=1)
             return Diagnosis(
-                suggested_fix=correct_line(context, context.line or 1, renamed) if argument is not None else None,
+                suggested_fix=correct_line(context, context.line or 1, renamed) if argument and not is_key else None,
                 immediate_cause=f"{word} is a word of Python itself and cannot be a name: {code}",
                 suggestions=(
                     f"Choose another name, such as {word}_.",

@@ -28,7 +28,9 @@ from resilience.report._diagnosis.value_corrections import with_argument
 __all__ = ["FAULTS", "function_of_library"]
 
 # Functions of a library that are looked for among the methods of its tables: `df["when"].to_datetime()`.
-_OF_PANDAS = frozenset({"to_datetime", "to_numeric", "to_timedelta", "get_dummies", "cut", "qcut", "crosstab"})
+_OF_PANDAS = frozenset(
+    {"to_datetime", "to_numeric", "to_timedelta", "get_dummies", "cut", "qcut", "crosstab", "concat"}
+)
 _OF_NUMBERS = frozenset(
     {"sqrt", "exp", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "ceil", "square", "cbrt", "sign"}
 )
@@ -93,6 +95,11 @@ def function_of_library(context: FailureContext) -> Correction | None:
             if not isinstance(call.func, ast.Attribute) or call.func.attr != name:
                 continue
             target = source_of(context, call.func.value)
+            if name == "concat":
+                target = f"[{', '.join([target, *(source_of(context, each) for each in call.args)])}]"
+                return replaced(
+                    context, call, f"{alias}.concat({target})", f"concat is a function: {alias}.concat({target})."
+                )
             rest = source_of(context, call).removeprefix(source_of(context, call.func)).strip()[1:-1]
             new = f"{alias}.{name}({', '.join(filter(None, [target, rest.strip()]))})"
             return replaced(context, call, new, f"{name} is a function of {library}: {new}.")
@@ -184,13 +191,19 @@ def _position_of_labels(context: FailureContext) -> Correction | None:
 def _quoted_in_query(context: FailureContext) -> Correction | None:
     """Recognise a text without quotes in an expression of `query`: ``"category == books"``."""
     name = context.hint("name") or context.message.partition("'")[2].partition("'")[0]
-    columns = [str(each) for facts in _objects(context) for each in as_list(facts.get("columns"))]
+    kinds = {
+        str(column): str(kind)
+        for facts in _objects(context)
+        for column, kind in zip(as_list(facts.get("columns")), as_list(facts.get("dtypes")), strict=False)
+    }
+    columns = list(kinds)
     if not name or context.knows(name) or name in context.globals or near_matches(name, columns):
         return None
     for text in [each for each in of_statement(context, ast.Constant) if isinstance(each.value, str)]:
         source = source_of(context, text)
         quote = "'" if source[:1] == '"' else '"'
-        if re.search(rf"[=!]= *{re.escape(name)}\b", source):
+        compared = re.search(rf"(\w+) *[=!]= *{re.escape(name)}\b", source)
+        if compared is not None and kinds.get(compared[1]) in ("str", "object", "string", "category"):
             new = re.sub(rf"([=!]= *){re.escape(name)}\b", rf"\g<1>{quote}{name}{quote}", source)
             return replaced(
                 context, text, new, f"A text in the expression has quotes of its own: {quote}{name}{quote}."
@@ -218,11 +231,13 @@ def _money(context: FailureContext) -> Correction | None:
 def _dates_as_index(context: FailureContext) -> Correction | None:
     """Recognise a part of a date looked up among texts: ``df.loc["2024-01"]``."""
     key = context.message.strip().strip("'\"")
-    for facts in _objects(context) if re.fullmatch(r"\d{4}(?:-\d\d)?", key) else ():
+    is_row = any(each.attr == "loc" for each in of_statement(context, ast.Attribute))
+    for facts in _objects(context) if is_row and re.fullmatch(r"\d{4}(?:-\d\d)?", key) else ():
         labels = as_list(facts.get("labels"))
         name = as_text(facts.get("of"))
         alias = _alias(context, "pandas")
-        if name.isidentifier() and labels and all(re.match(r"\d{4}-\d\d-\d\d", str(each)) for each in labels) and alias:
+        are_dates = bool(labels) and all(re.match(r"\d{4}-\d\d-\d\d", str(each)) for each in labels)
+        if name.isidentifier() and are_dates and str(labels[0]).startswith(key) and alias:
             new = f"{indentation_of(context.raw_line)}{name}.index = {alias}.to_datetime({name}.index)"
             advice = f"The labels are texts: make dates of them, and {key!r} selects all of that time."
             return insert_before(context, context.line or 1, new, advice)
@@ -423,7 +438,7 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"^AttributeError: '(?:Series|Expr)' object has no attribute", _accessor),
     (r"^AttributeError: 'Series' object has no attribute", _rows_of_apply),
     (r"values to unpack", _rows_of_frame),
-    (r"Location based indexing can only have|Can only index by location", _label_in_iloc),
+    (r"Location based indexing can only have|Can only index by location|\.iloc requires numeric", _label_in_iloc),
     (r"^KeyError: -?\d+$", _position_of_labels),
     (r"name '\w+' is not defined", _quoted_in_query),
     (r"could not convert string to float: ", _money),

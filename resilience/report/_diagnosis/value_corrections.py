@@ -324,6 +324,17 @@ def _is_json(text: str) -> bool:
     return True
 
 
+def _json_cut_off(context: FailureContext) -> Correction | None:
+    """Recognise JSON that ends in the middle, as an answer does that was cut off."""
+    found, place = _parsed_text(context), re.search(r"\(char (\d+)\)", context.message)
+    text = found[2].rstrip() if found is not None else ""
+    if place is None or not text.startswith(("{", "[")) or int(place[1]) < len(text):
+        return None
+    return here(
+        None, "The text ends before the JSON does: it was cut off. Have all of it sent, or read in smaller parts."
+    )
+
+
 def _json_of_file(context: FailureContext) -> Correction | None:
     """Recognise `json.loads` of a file, or of what is read already."""
     found = _parsed_text(context)
@@ -512,6 +523,14 @@ def _one_of_pair(context: FailureContext) -> Correction | None:
         for function in given:
             if not isinstance(function, ast.Lambda) or len(function.args.args) < 2:
                 continue
+            if _compares(function):
+                module = (
+                    "" if re.search(r"^import functools\b", context.source, re.MULTILINE) else '__import__("functools")'
+                )
+                made = f"{module or 'functools'}.cmp_to_key({source_of(context, function)})"
+                return replaced(
+                    context, function, made, "key= takes one element; to compare two use functools.cmp_to_key."
+                )
             body = source_of(context, function.body)
             for number, each in enumerate(function.args.args):
                 body = re.sub(rf"(?<![\w.'\"]){re.escape(each.arg)}(?![\w'\"])", f"pair[{number}]", body)
@@ -521,6 +540,17 @@ def _one_of_pair(context: FailureContext) -> Correction | None:
                 replaced(context, function, new, advice) if _goes_through_pairs(context, call) else here(None, advice)
             )
     return None
+
+
+def _compares(function: ast.Lambda) -> bool:
+    """Whether a function of two parameters compares them: ``lambda a, b: a.size - b.size``."""
+    match function.body:
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            first, second = ({x.id for x in ast.walk(side) if isinstance(x, ast.Name)} for side in (left, right))
+            parameters = {each.arg for each in function.args.args}
+            return len(parameters) == 2 and len(first & parameters) == len(second & parameters) == 1 and first != second
+        case _:
+            return False
 
 
 def _goes_through_pairs(context: FailureContext, call: ast.Call) -> bool:
@@ -617,6 +647,7 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"^JSONDecodeError: Expecting property name", _json_of_python),
     (r"^JSONDecodeError: Extra data", _json_lines),
     (r"^JSONDecodeError", _json_comma),
+    (r"^JSONDecodeError", _json_cut_off),
     (r"the JSON object must be str, bytes or bytearray", _json_of_file),
     (r"Object of type (?:u?int\d+|float\d+|bool_?|ndarray) is not JSON", _json_of_array),
     (r"nothing to repeat at position 0", _glob_as_pattern),

@@ -248,6 +248,37 @@ CORPUS = [
         line=3,
     ),
     faulty(
+        "function that compares two",
+        "words = ['bb', 'a']\nprint(sorted(words, key=lambda a, b: len(a) - len(b)))",
+        "",
+        "functools.cmp_to_key",
+        fix='print(sorted(words, key=__import__("functools").cmp_to_key(lambda a, b: len(a) - len(b))))',
+        line=2,
+    ),
+    faulty("key of a dict that is a word of Python", "print(dict(a=1, class='b'))", "a word of Python", fix=None),
+    faulty(
+        "JSON that was cut off",
+        "import json\ntext = '{\"a\": [1, 2'\njson.loads(text)",
+        "JSON",
+        "it was cut off",
+        fix=None,
+        line=3,
+    ),
+    faulty(
+        "run of a function that is not async, in an async function",
+        "import asyncio\ndef load():\n    return 1\nasync def main():\n    asyncio.run(load())\nasyncio.run(main())",
+        "runs already",
+        fix=None,
+        line=5,
+    ),
+    faulty(
+        "name with another number",
+        "row1 = {'a': 1}\nprint(row2)",
+        "'row2' is not defined",
+        fix=None,
+        line=2,
+    ),
+    faulty(
         "function without pairs",
         "words = ['bb', 'a']\nprint(sorted(words, key=lambda a, b: len(a)))",
         "",
@@ -409,8 +440,8 @@ CORPUS = [
     ),
     faulty(
         "word of Python as an argument",
-        "print(dict(a=1, class='b'))",
+        "print(max([1], class='b'))",
         "a word of Python itself",
-        fix="print(dict(a=1, class_='b'))",
+        fix="print(max([1], class_='b'))",
     ),
 ]
