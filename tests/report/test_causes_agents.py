@@ -60,12 +60,22 @@ def corrected(library: str, code: str) -> str | None:
             'df["price"].to_datetime()', 'pd.to_datetime(df["price"])', id="a function of pandas that is no method"
         ),
         pytest.param('df["name"].lower()', 'df["name"].str.lower()', id="a method of texts on a column"),
+        pytest.param(
+            'import io; pd.read_json(io.StringIO("{}\\n{}\\n"))',
+            'import io; pd.read_json(io.StringIO("{}\\n{}\\n"), lines=True)',
+            id="JSON on each line",
+        ),
+        pytest.param(
+            'df.to_csv("no/such/a.csv")',
+            "import os; os.makedirs('no/such', exist_ok=True)",
+            id="a directory that is not there",
+        ),
         pytest.param("df.concat(df)", "pd.concat([df, df])", id="a list of tables that is no method"),
         pytest.param('df.iloc[:, ["price"]]', 'df[["price"]].iloc[:]', id="a list of labels in iloc"),
         pytest.param('df.query("price == limit")', None, id="a name in a query that is compared with a number"),
         pytest.param('df["price2"]', 'df["price"]', id="a column with a number too much"),
         pytest.param("df.unique()", None, id="a method of columns on a table"),
-        pytest.param('df["name"].join(",")', None, id="a method of one text on a column"),
+        pytest.param('df["name"].join(",")', '",".join(df["name"])', id="a method of one text on a column"),
         pytest.param(
             'df.groupby("name")["price"].apply(lambda s: s.price)', None, id="a group of values that has no columns"
         ),
@@ -145,6 +155,7 @@ def test_polars(line: str, correction: str | None):
     ("line", "correction"),
     [
         pytest.param("a @ b", "a @ b.T", id="a product with a matrix that lies the other way"),
+        pytest.param("np.max(a, a + 1)", "np.maximum(a, a + 1)", id="the larger of two arrays"),
         pytest.param("np.random.randn((3, 4))", "np.random.randn(3, 4)", id="a tuple for numbers one by one"),
         pytest.param("np.random.default_rng().randint(3)", "np.random.default_rng().integers(3)", id="an old name"),
         pytest.param('np.datetime64("2024/01/05")', 'np.datetime64("2024-01-05")', id="a date with slashes"),

@@ -77,6 +77,17 @@ def _run_inside(context: FailureContext) -> Correction | None:
     return None
 
 
+def _gathered_result(context: FailureContext) -> Correction | None:
+    """Recognise the future of `gather` where its results are meant: ``sum(asyncio.gather(one(), two()))``."""
+    awaited = [id(each.value) for each in of_statement(context, ast.Await)]
+    for call in of_statement(context, ast.Call):
+        if _name_of_call(call) == "gather" and id(call) not in awaited and _is_async(context):
+            return replaced(
+                context, call, f"await {source_of(context, call)}", "Await gather(): its results come then."
+            )
+    return None
+
+
 def _is_plain_call(context: FailureContext, node: ast.expr) -> bool:
     """Whether a function of the program is called that is not async."""
     name = _name_of_call(node) if isinstance(node, ast.Call) else ""
@@ -178,6 +189,7 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"a coroutine was expected, got <function|coroutine or an awaitable is required", _coroutine_itself),
     (r"cannot be called from a running event loop|This event loop is already running", _run_inside),
     (r"'coroutine' object (?:has no attribute|is not subscriptable)", _awaited_value),
+    (r"_GatheringFuture", _gathered_result),
     (r"'async_generator' object is not iterable", _async_comprehension),
     (rf"'(?:{_ASYNC_CONTEXTS})' object does not support the context manager protocol", _async_with),
     (r"object is not callable", _submitted_call),

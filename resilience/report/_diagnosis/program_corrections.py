@@ -223,6 +223,20 @@ def _added_days(context: FailureContext) -> Correction | None:
     return here(replace_marked(context, new), f"{advice} It is imported by: {imported[0]}, timedelta.")
 
 
+def _nonlocal_statement(context: FailureContext) -> Correction | None:
+    """Recognise a variable of the outer function that an inner one changes: ``count += 1``."""
+    name, inner = context.hint("name"), context.function
+    for outer in ast.walk(context.tree) if context.tree is not None and inner is not None else ():
+        if not isinstance(outer, FunctionNode) or inner is None or inner not in outer.body:
+            continue
+        own = [each for each in outer.body if isinstance(each, ast.Assign)]
+        if name in [ast.unparse(target) for each in own for target in each.targets]:
+            line = inner.body[0].lineno
+            made = f"{indentation_of(context.line_at(line))}nonlocal {name}"
+            return insert_before(context, line, made, f"{name} belongs to {outer.name}(): write nonlocal {name} first.")
+    return None
+
+
 def _joined_path(context: FailureContext) -> Correction | None:
     """Recognise a path joined by +: ``folder + "a.txt"``."""
     node = context.expression
@@ -442,6 +456,7 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"'async_generator' object is not iterable", _async_for),
     (r"'(?:builtin_function_or_)?method' object is not subscriptable", _called_method),
     (r"'(?:builtin_function_or_method|function|method|type)' object is not subscriptable", _call_for_brackets),
+    (r"^UnboundLocalError", _nonlocal_statement),
     (r"NoneType", _result_of_in_place),
     (r"'NoneType' object", _merged_dict),
     (r"not supported between instances of '(?:NoneType' and '\w+|\w+' and 'NoneType)'", _without_none),

@@ -354,6 +354,36 @@ def _header_of_numbers(context: FailureContext) -> Correction | None:
     return None
 
 
+def _lines_of_json(context: FailureContext) -> Correction | None:
+    """Recognise a JSON document on each line, read as one: ``pd.read_json(path)``."""
+    for call in of_statement(context, ast.Call):
+        if ast.unparse(call.func).endswith("read_json"):
+            return with_argument(context, call, "lines=True", "Each line is a document: lines=True.")
+    return None
+
+
+def _larger_of_two(context: FailureContext) -> Correction | None:
+    """Recognise two arrays given to `max`, whose second argument is an axis: ``np.max(a, b)``."""
+    for call in of_statement(context, ast.Call):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="max" | "min"), args=[_, _], keywords=[]):
+                new = f"{source_of(context, call.func)}imum"
+                return replaced(context, call.func, new, f"To compare two arrays element by element write {new}.")
+            case _:
+                continue
+    return None
+
+
+def _missing_directory(context: FailureContext) -> Correction | None:
+    """Recognise a table that is written into a directory that is not there."""
+    found = re.search(r"non-existent directory: '([^']+)'", context.message)
+    if found is None or context.line is None:
+        return None
+    made = f"import os; os.makedirs({found[1]!r}, exist_ok=True)"
+    line = f"{indentation_of(context.raw_line)}{made}"
+    return insert_before(context, context.line, line, f"Make the directory {found[1]!r} first.")
+
+
 def _transposed_right(context: FailureContext) -> Correction | None:
     """Recognise a product of two matrices of which the right one lies the other way: ``X @ W``."""
     shapes = {as_text(each.get("of")): as_list(each.get("shape")) for each in _objects(context)}
@@ -452,6 +482,9 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"'tuple' object cannot be interpreted as an integer", _unpacked_tuple),
     (r"Error parsing datetime string", _iso_date),
     (r"could not convert string .* at row 0", _header_of_numbers),
+    (r"^ValueError: Trailing data", _lines_of_json),
+    (r"only integer scalar arrays can be converted to a scalar index", _larger_of_two),
+    (r"non-existent directory", _missing_directory),
     (r"matmul: |not aligned", _transposed_right),
     (r"mismatch in its core dimension|must be broadcastable|broadcast together|must be the same size", _shapes_told),
     (r"not aligned|dimensions .* must match|same length|different lengths?", _shapes_told),

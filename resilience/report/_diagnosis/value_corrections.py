@@ -41,6 +41,7 @@ _RESTS = (
     (r":\d\d", ":%S"),
     (r"\.\d{1,6}", ".%f"),
 )
+_NAMED_LIKE_MODULE = frozenset({"copy", "glob", "pprint", "time", "datetime", "tqdm"})
 _TAKE_BYTES = frozenset({"send", "sendall", "write", "update", "b64encode", "sha256", "md5", "sha1", "compress"})
 _BINARY = re.compile(
     r"\.(?:png|jpe?g|gif|webp|ico|zip|gz|bz2|xz|pdf|xlsx?|pkl|pickle|npy|npz|parquet|db|mp[34])$", re.IGNORECASE
@@ -124,19 +125,52 @@ def _summed_texts(context: FailureContext) -> Correction | None:
     """Recognise numbers held as texts in a list that is summed: ``sum(["1", "2"])``."""
     for call in of_statement(context, ast.Call):
         given = call.args[0] if len(call.args) == 1 and not call.keywords else None
-        if ast.unparse(call.func) != "sum" or not isinstance(given, ast.Name):
+        if ast.unparse(call.func) != "sum" or given is None:
             continue
-        value = parsed_expression(str(context.value_of(given.id)))
+        value = parsed_expression(str(context.value_of(given.id))) if isinstance(given, ast.Name) else given
         texts = [ast.literal_eval(each) for each in _constants(value)]
         if texts and all(isinstance(each, str) and re.fullmatch(r"-?\d+(?:\.\d+)?", each) for each in texts):
-            new = f"map({'float' if any('.' in each for each in texts) else 'int'}, {given.id})"
-            return replaced(context, given, new, f"{given.id} holds texts: make numbers of them with {new}.")
+            function = "float" if any("." in each for each in texts) else "int"
+            new = f"map({function}, {source_of(context, given)})"
+            return replaced(context, given, new, f"The elements are texts: make numbers of them with {new}.")
     return None
 
 
 def _constants(node: ast.expr | None) -> list[ast.expr]:
     elements = node.elts if isinstance(node, (ast.List, ast.Tuple, ast.Set)) else []
     return elements if all(isinstance(each, ast.Constant) for each in elements) else []
+
+
+def _joined_by(context: FailureContext) -> Correction | None:
+    """Recognise `join` of a list, where it belongs to the text between: ``names.join(", ")``."""
+    for call in of_statement(context, ast.Call):
+        match call:
+            case ast.Call(func=ast.Attribute(value=values, attr="join"), args=[ast.Constant(value=str()) as separator]):
+                new = f"{source_of(context, separator)}.join({source_of(context, values)})"
+                return replaced(context, call, new, f"join() belongs to the text between: {new}.")
+            case _:
+                continue
+    return None
+
+
+def _function_of_module(context: FailureContext) -> Correction | None:
+    """Recognise a module that is called in place of its function of the same name: ``copy(values)``."""
+    for call in of_statement(context, ast.Call):
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        if name in _NAMED_LIKE_MODULE and re.search(rf"^\s*import .*\b{name}\b", context.source, re.MULTILINE):
+            return replaced(
+                context, call.func, f"{name}.{name}", f"{name} is the module: {name}.{name}() is its function."
+            )
+    return None
+
+
+def _text_beside_bytes(context: FailureContext) -> Correction | None:
+    """Recognise a text that is added to bytes: ``b"a" + "b"``."""
+    for node in of_statement(context, ast.BinOp):
+        if kind_of(context, node.right) == "str" and isinstance(node.op, ast.Add):
+            new = f"{source_of(context, node.right)}.encode()"
+            return replaced(context, node.right, new, f"Make bytes of the text: {new}.")
+    return None
 
 
 def _opened_as_bytes(context: FailureContext) -> Correction | None:
@@ -639,6 +673,9 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"^AttributeError: '(?:\w+Path|int|float|Decimal|UUID)' object has no attribute", _method_of_text),
     (r"Unknown format code '[defgn%]' for object of type 'str'|Cannot specify '[,_]' with 's'", _number_in_format),
     (r"unsupported operand type\(s\) for \+: 'int' and 'str'", _summed_texts),
+    (r"'(?:list|tuple|set|Series)' object has no attribute 'join'", _joined_by),
+    (r"'module' object is not callable", _function_of_module),
+    (r"can't concat str to bytes", _text_beside_bytes),
     (r"a bytes-like object is required, not 'str'", _opened_as_bytes),
     (r"a bytes-like object is required, not 'str'", _encoded_argument),
     (r"^UnicodeDecodeError", _bytes_of_file),

@@ -94,6 +94,13 @@ CORPUS = [
         "'lamp'",
         line=6,
     ),
+    faulty(
+        "sum of a future",
+        in_main("print(sum(asyncio.gather(load(1), load(2))))"),
+        "_GatheringFuture",
+        fix="    print(sum(await asyncio.gather(load(1), load(2))))",
+        line=5,
+    ),
     # Dates.
     faulty(
         "rest of a date",
@@ -158,6 +165,9 @@ CORPUS = [
     ),
     faulty("word in a format", 'price = "free"\nprint(f"{price:.2f}")', "format", fix=None, line=2),
     faulty("sum of texts", "found = ['4', '5']\nprint(sum(found))", "int", fix="print(sum(map(int, found)))", line=2),
+    faulty(
+        "sum of texts that are written out", "print(sum(['4', '5']))", "int", fix="print(sum(map(int, ['4', '5'])))"
+    ),
     faulty("sum of words", "found = ['a', 'b']\nprint(sum(found))", "int", fix=None, line=2),
     faulty(
         "place of a template",
@@ -176,6 +186,16 @@ CORPUS = [
         fix='re.compile(r".*\\.py")',
         line=2,
     ),
+    faulty(
+        "join of a list",
+        "names = ['a', 'b']\nprint(names.join(', '))",
+        "no attribute 'join'",
+        fix="print(', '.join(names))",
+        line=2,
+    ),
+    faulty("module for its function", "import copy\ncopy([1])", "a module", fix="copy.copy([1])", line=2),
+    faulty("module without such a function", "import math\nmath(1)", "a module", fix=None, line=2),
+    faulty("text added to bytes", 'print(b"a" + "b")', "bytes and text", fix='print(b"a" + "b".encode())'),
     # JSON.
     faulty(
         "JSON in a fence",
@@ -285,6 +305,14 @@ CORPUS = [
         "one argument, an element",
         fix=None,
         line=2,
+    ),
+    faulty(
+        "variable of the outer function",
+        "def outer():\n    n = 0\n    def step():\n        n += 1\n    step()\nouter()",
+        "before it has a value",
+        "nonlocal n",
+        fix="        nonlocal n",
+        line=4,
     ),
     # Indexes, names, arguments.
     faulty(
