@@ -32,6 +32,7 @@ _MAX_OBJECTS = 4
 _MAX_PARAMETERS = 80
 _MAX_STATEMENT = 40
 _KEYWORD = re.compile(r"keyword|argument", re.IGNORECASE)
+_NEAR = 0.8
 _STEPS = 50_000
 # The signature that the documentation of a function of C begins with.
 _DOCUMENTED = re.compile(r"(?:^|\n)(?P<name>\w+)\((?P<parameters>[^()]*=[^()]*)\)")
@@ -57,12 +58,45 @@ def signature_hints(exc: BaseException, calls: Sequence[Call]) -> dict[str, Json
         found = _settable(owner) if name == "set" else None
         if found:
             return {"parameters": found, "required": []}
+    handed_on = _handed_on(message, own_call(calls))
+    if handed_on:
+        return {"parameters": handed_on, "required": []}
     callees = (_callee(calls[-1]), _callee(own_call(calls))) if calls else ()
     for callee in callees:
         parameters = _parameters(callee)
         if parameters is not None:
             return parameters
     return {}
+
+
+def _handed_on(message: str, call: Call | None) -> list[Json]:
+    """Return the parameters of the program's own call, where it handed a misspelt one of them on with ``**kwargs``."""
+    import ast
+    import difflib
+
+    from resilience.report._hints import failed_expression
+
+    found = re.search(r"unexpected keyword argument '(\w+)'", message)
+    node = failed_expression(call) if call is not None else None
+    if found is None or not isinstance(node, ast.Call) or found[1] not in [each.arg for each in node.keywords]:
+        return []
+    named = _named(_callee(call))
+    near = difflib.get_close_matches(found[1], named, n=1, cutoff=_NEAR)
+    return [*named] if near and found[1] not in named else []
+
+
+def _named(callee: object) -> list[str]:
+    """Return the names of all parameters of a function that can be given by name."""
+    import inspect
+
+    function: Any = callee
+    try:
+        signature = with_step_limit(lambda: inspect.signature(function), _STEPS)
+    except Exception:  # None, and builtin functions of C
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = [each.name for each in signature.parameters.values() if each.kind in kinds]
+    return [each for each in named[:_MAX_PARAMETERS] if each not in ("self", "cls")]
 
 
 def _owners(message: str, calls: Sequence[Call]) -> Iterator[tuple[str, object]]:

@@ -32,6 +32,7 @@ _PROGRAM = re.compile(
 )
 _MAX_RECORDS = 500
 _COMPILED = (".pyx", ".pxi", ".pxd")
+_SOURCE_DIRECTORIES = frozenset({"lib", "src"})
 _ARCHIVED = re.compile(r"\.(?:egg|whl|zip)[/\\]")
 _NAMED = re.compile(r'(?<=File ")[^"\n]*(?=")')
 _HINT = re.compile(r"[/\\](?:lib|Lib|root|home|Users|site-packages|dist-packages)")
@@ -55,7 +56,32 @@ def is_library(filename: str) -> bool:
         or _ARCHIVED.search(filename) is not None
         or _INSTALLED.match(filename) is not None
         or _is_below_target(filename)
+        or _is_compiled_package(filename)
     )
+
+
+def _is_compiled_package(filename: str) -> bool:
+    """Whether a path is relative to the place where an installed package was compiled: ``lib/sqlalchemy/_row_cy.py``.
+
+    Cython and mypyc compile Python files, too, and keep these names. A file of the program is there.
+    """
+    if filename.startswith(("/", "\\", ".")) or ":" in filename[:3] or "/" not in filename:
+        return False
+    top, *rest = filename.split("/")
+    package = rest[0] if top in _SOURCE_DIRECTORIES else top
+    return not os.path.exists(filename) and package.isidentifier() and _is_installed(package)  # noqa: PTH110 - as above
+
+
+@functools.lru_cache(maxsize=64)
+def _is_installed(package: str) -> bool:
+    """Whether a package is below a directory of installed ones; it is looked for, and not imported."""
+    from importlib.machinery import PathFinder
+
+    try:
+        spec = PathFinder.find_spec(package)
+    except (ImportError, ValueError, OSError):
+        return False
+    return spec is not None and spec.origin is not None and _INSTALLED.match(spec.origin) is not None
 
 
 def _is_below_target(filename: str) -> bool:

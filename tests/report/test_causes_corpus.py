@@ -10,11 +10,11 @@ import pytest
 
 from resilience.report._diagnosis import diagnose
 from resilience.report._diagnosis.context import FailureContext
-from tests.report.faulty import Faulty, failure_of, names, raised_by, reworded, runtime, syntax
+from tests.report.faulty import Faulty, agents, failure_of, names, raised_by, reworded, runtime, syntax
 
 CORPUS = [
     pytest.param(each, id=f"{corpus.__name__.rpartition('.')[2]}-{each.name}")
-    for corpus in (names, syntax, runtime, reworded)
+    for corpus in (names, syntax, runtime, reworded, agents)
     for each in corpus.CORPUS
     if each.runs_here
 ]

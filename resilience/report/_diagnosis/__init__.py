@@ -113,8 +113,9 @@ def _diagnose(context: FailureContext) -> Diagnosis:
         return limits.memory(context) or diagnose_by_category(context)
     return (
         _diagnose_by_class(context)
-        or _diagnose_root(context)
+        or _diagnose_root(context, in_library=False)
         or libraries.own_message(context)
+        or _diagnose_root(context, in_library=True)
         or diagnose_by_category(context)
     )
 
@@ -132,8 +133,12 @@ def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
     return None
 
 
-def _diagnose_root(context: FailureContext) -> Diagnosis | None:
-    """Explain what an exception that says nothing to us was raised from, in the end."""
+def _diagnose_root(context: FailureContext, *, in_library: bool) -> Diagnosis | None:
+    """Explain what an exception that says nothing to us was raised from, in the end: on a line of the program, or not.
+
+    What failed inside of a library is explained after the library's own message only: its variables are not the
+    program's.
+    """
     root = context.exception
     for _ in range(_MAX_DEPTH):
         root = as_mapping(root.get("cause")) or root
@@ -145,6 +150,8 @@ def _diagnose_root(context: FailureContext) -> Diagnosis | None:
         return None
     line, where = below.line, ""
     if is_library(below.frame.filename):
+        if not in_library:
+            return None
         line = None  # a line of another file
     if line is not None:
         where = f" on line {line}"

@@ -20,7 +20,7 @@ __all__ = ["wrong_arguments"]
 
 _FUNCTION = r"(?P<function>[\w.<>]+)\(\)"
 _MISSING = re.compile(
-    rf"{_FUNCTION} missing (?P<count>\d+) required (?P<kind>positional|keyword-only) arguments?: (?P<names>.+)"
+    rf"{_FUNCTION} missing (?:\d+ required (?:positional|keyword-only) arguments?: |required argument )(?P<names>.+)"
 )
 _TOO_MANY = re.compile(
     rf"{_FUNCTION} takes (?P<takes>.+?) (?:positional )?arguments? (?:but|\()\s*(?P<given>\d+)"
@@ -78,17 +78,26 @@ def _missing(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     signature, fact = _signature(context, function)
     example = ", ".join(f"{name}=..." for name in names[:4])
     tips = [f"Give {join_words(names)} in the call: {_bare(function)}({'..., ' if signature else ''}{example})."]
-    if names[:1] == ["self"] or ("__init__" not in function and "." in function and signature == ""):
+    if names[:1] == ["self"] or _is_called_on_class(context, function):
         tips.insert(
             0, f"Call it on an object and not on the class: {function.partition('.')[0]}().{_bare(function)}(...)."
         )
-    tips.append(f"Or give {join_words(names)} a default where {_bare(function)}() is defined.")
+    if _definition(context, function) is not None:
+        tips.append(f"Or give {join_words(names)} a default where {_bare(function)}() is defined.")
     return Diagnosis(
         immediate_cause=f"{_shown(function, signature)} was called without {join_words(names)}",
         contributing_factors=fact,
         suggestions=tuple(tips),
         specifics={"function": function, "missing_arguments": [*names], **known_facts(signature=signature)},
     )
+
+
+def _is_called_on_class(context: FailureContext, function: str) -> bool:
+    """Whether the program calls a method on the class that the message names."""
+    owner, _, method = function.rpartition(".")
+    node = context.expression
+    target = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    return bool(owner) and method != "__init__" and target is not None and ast.unparse(target) == owner
 
 
 def _too_many(context: FailureContext, found: re.Match[str]) -> Diagnosis:
@@ -144,7 +153,7 @@ def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     meant = hinted[1] if hinted else clear_match(name, parameters)
     near = near_matches(name, parameters)
     of_library = as_texts(context.hints.get("parameters"))
-    tips = [] if of_library else [f"Remove {name}=... from the call: {_bare(function)}() has no such parameter."]
+    tips = [] if of_library else [f"{_bare(function)}() has no parameter {name}: leave {name}=... out of the call."]
     if meant:
         tips.insert(0, f"Write {meant}= instead of {name}=.")
     elif near:

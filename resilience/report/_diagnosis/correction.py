@@ -7,12 +7,30 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from resilience.report._diagnosis.ast_utils import compiled
-from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.ast_utils import compiled, parsed_expression
+from resilience.report._diagnosis.context import FailureContext, FunctionNode
 
-__all__ = ["Correction", "here", "indentation_of", "insert_before", "nodes", "on_line"]
+__all__ = [
+    "Correction",
+    "enclosing_function",
+    "here",
+    "indentation_of",
+    "insert_before",
+    "kind_of",
+    "nodes",
+    "of_program",
+    "of_statement",
+    "on_line",
+    "replaced",
+    "source_of",
+    "texts_of",
+]
+
+Node = TypeVar("Node", bound=ast.AST)
+
+_LITERALS = {"List": "list", "Dict": "dict", "Tuple": "tuple", "Set": "set"}
 
 
 class Correction(NamedTuple):
@@ -56,3 +74,81 @@ def nodes(context: FailureContext, kind: type[ast.AST]) -> Iterator[ast.AST]:
     """Yield the nodes of a kind on the failing line."""
     tree = context.line_tree
     return (node for node in ast.walk(tree) if isinstance(node, kind)) if tree is not None else iter(())
+
+
+def of_program(context: FailureContext, kind: type[Node]) -> list[Node]:
+    """Return the nodes of a kind in the whole program, in the order they stand in."""
+    found = [node for node in ast.walk(context.tree or ast.Module([], [])) if isinstance(node, kind)]
+    return sorted(found, key=_position)
+
+
+def of_statement(context: FailureContext, kind: type[Node]) -> list[Node]:
+    """Return the nodes of a kind in the statement that failed, which may span lines; of a block, in its head."""
+    statement = _statement(context)
+    found = [node for node in _walk_head(statement) if isinstance(node, kind)] if statement is not None else []
+    return sorted(found, key=_position)
+
+
+def _position(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def _statement(context: FailureContext) -> ast.stmt | None:
+    line, column = context.line or 0, context.frame.column
+    place = (line, column if column is not None else len(context.raw_line))
+    covering = [
+        node for node in of_program(context, ast.stmt) if _position(node) <= place and line <= (node.end_lineno or 0)
+    ]
+    return max(covering, key=_position, default=None)
+
+
+def _walk_head(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Yield the nodes of a statement without the statements inside of it."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.stmt)]
+
+
+def texts_of(context: FailureContext) -> list[tuple[ast.Constant, str]]:
+    """Return the texts that are written out in the statement that failed."""
+    return [(each, each.value) for each in of_statement(context, ast.Constant) if isinstance(each.value, str)]
+
+
+def source_of(context: FailureContext, node: ast.AST) -> str:
+    """Return a node of the program's tree as it is written; empty where it has no place."""
+    return ast.get_source_segment(context.source, node) or ""
+
+
+def replaced(context: FailureContext, node: ast.expr, new: str, advice: str = "") -> Correction | None:
+    """Return a correction that writes *new* in place of a node of the program's tree, which stands on one line."""
+    if node.lineno != node.end_lineno or node.end_col_offset is None:
+        return None
+    line = context.line_at(node.lineno).encode()
+    changed = (line[: node.col_offset] + new.encode() + line[node.end_col_offset :]).decode()
+    lines = [*context.lines[: node.lineno - 1], changed, *context.lines[node.lineno :]]
+    if compiled("\n".join(lines)) is None:
+        return None
+    return Correction(changed, f"line {node.lineno}", advice)
+
+
+def enclosing_function(context: FailureContext) -> FunctionNode | None:
+    """Return the innermost function of the program around the failing line, a comprehension in it or not."""
+    line = context.line or 0
+    functions: list[FunctionNode] = [*of_program(context, ast.FunctionDef), *of_program(context, ast.AsyncFunctionDef)]
+    around = [node for node in functions if node.lineno < line <= (node.end_lineno or 0)]
+    return max(around, key=_position, default=None)
+
+
+def kind_of(context: FailureContext, node: ast.expr) -> str:
+    """Return the type of an expression that is known: of a variable by its captured value, of a literal by itself."""
+    if isinstance(node, ast.Constant):
+        return type(node.value).__name__
+    if not isinstance(node, ast.Name) or not context.knows(node.id):
+        return ""
+    value = context.value_of(node.id)
+    if not isinstance(value, str):
+        return type(value).__name__
+    shown = parsed_expression(value) if value[:1] in "[({" else None
+    return "str" if shown is None else _LITERALS.get(type(shown).__name__, "str")

@@ -13,10 +13,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeGuard
 
-from resilience.report._diagnosis import library_corrections, program_corrections
+from resilience.report._diagnosis import (
+    async_corrections,
+    library_corrections,
+    program_corrections,
+    service_corrections,
+    table_corrections,
+    value_corrections,
+)
 from resilience.report._diagnosis.ast_utils import parsed_expression
 from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text, as_texts
-from resilience.report._diagnosis.correction import Correction, here, insert_before, nodes, on_line
+from resilience.report._diagnosis.correction import (
+    Correction,
+    here,
+    insert_before,
+    kind_of,
+    nodes,
+    of_program,
+    of_statement,
+    on_line,
+    replaced,
+    source_of,
+)
 from resilience.report._diagnosis.line_edits import (
     rename_in_line,
     rename_text,
@@ -34,43 +52,50 @@ __all__ = ["with_correction"]
 
 _MAX_SOURCE = 100_000
 _WRITES = re.compile(r"['\"][wax]b?\+?['\"]|to_csv|savefig|write_text|to_json")
-_LITERALS = {"List": "list", "Dict": "dict", "Tuple": "tuple", "Set": "set"}
+_WRITE_TEXT = re.compile(r"Write '(?P<new>[^']+)' instead of '(?P<old>[^']+)'\.")
 _COMPARED = (ast.Compare, ast.BoolOp)
 
 
 def with_correction(context: FailureContext, found: Diagnosis) -> Diagnosis:
     """Return a diagnosis with the corrected line that follows from the program, where it has none yet."""
-    if found.suggested_fix is not None or context.is_syntax_error or len(context.source) > _MAX_SOURCE:
+    if context.is_syntax_error or len(context.source) > _MAX_SOURCE:
+        return found
+    message = f"{context.type}: {context.message}"
+    for pattern, correct in _SURER:
+        correction = correct(context) if search_pattern(pattern, message) else None
+        if correction is not None and correction.line is not None:
+            kept = [each for each in found.suggestions if not each.startswith(("Write ", "Did you mean"))]
+            return _corrected(replace(found, suggestions=tuple(kept)), correction)
+    if found.suggested_fix is not None:
         return found
     advice = None
-    message = f"{context.type}: {context.message}"
-    for pattern, correct in (*_FAULTS, *program_corrections.FAULTS, *library_corrections.FAULTS):
+    for pattern, correct in _ALL_FAULTS:
         if search_pattern(pattern, message):
             correction = correct(context)
             if correction is not None and correction.line is not None:
                 return _corrected(found, correction)
             advice = advice or correction
+    advice = _renamed_in_statement(context, found) or advice
     return found if advice is None else _corrected(found, advice)
+
+
+def _renamed_in_statement(context: FailureContext, found: Diagnosis) -> Correction | None:
+    """Carry out the advice to write one text for another in a statement of several lines, or where it stands alone."""
+    advised = _WRITE_TEXT.match(found.suggestions[0]) if found.suggestions else None
+    if advised is None:
+        return None
+    for scope in (of_statement, of_program):
+        texts = [each for each in scope(context, ast.Constant) if each.value == advised["old"]]
+        if len(texts) == 1:
+            new = source_of(context, texts[0]).replace(advised["old"], advised["new"])
+            return replaced(context, texts[0], new)
+    return None
 
 
 def _corrected(found: Diagnosis, correction: Correction) -> Diagnosis:
     suggestions = (correction.advice, *found.suggestions) if correction.advice else found.suggestions
     specifics = {**found.specifics, "fix_applies_to": correction.place} if correction.place else found.specifics
     return replace(found, suggested_fix=correction.line, suggestions=suggestions, specifics=specifics)
-
-
-def _kind_of(context: FailureContext, node: ast.expr) -> str:
-    """Return the type of an expression that is known: of a variable by its captured value, of a literal by itself."""
-    if isinstance(node, ast.Constant):
-        return type(node.value).__name__
-    name = ast.unparse(node)
-    if isinstance(node, ast.Name) and context.knows(name):
-        value = context.value_of(name)
-        if isinstance(value, str):
-            shown = parsed_expression(value) if value[:1] in "[({" else None
-            return "str" if shown is None else _LITERALS.get(type(shown).__name__, "str")
-        return type(value).__name__
-    return ""
 
 
 # Names
@@ -270,7 +295,7 @@ def _items_of_dict(context: FailureContext) -> Correction | None:
     if not isinstance(statement, ast.For) or not isinstance(statement.iter, ast.Name):
         return None
     name = statement.iter.id
-    if _kind_of(context, statement.iter) != "dict":
+    if kind_of(context, statement.iter) != "dict":
         return None
     return here(replace_in_line(context, f"in {name}:", f"in {name}.items():"))
 
@@ -308,7 +333,7 @@ def _number_of_text(context: FailureContext) -> Correction | None:
             return None
     for side, other in (sides, sides[::-1]):
         value = context.value_of(side.id) if isinstance(side, ast.Name) else None
-        if not isinstance(value, str) or _kind_of(context, other) not in ("int", "float"):
+        if not isinstance(value, str) or kind_of(context, other) not in ("int", "float"):
             continue
         function = (
             "int"
@@ -360,8 +385,8 @@ def _brackets_for_call(context: FailureContext) -> Correction | None:
     if hasattr(builtins, node.func.id):
         return _renamed_builtin(context, node.func.id)
     argument = node.args[0]
-    kind = _kind_of(context, node.func)
-    if kind == "dict" or (kind in ("list", "tuple", "str") and _kind_of(context, argument) == "int"):
+    kind = kind_of(context, node.func)
+    if kind == "dict" or (kind in ("list", "tuple", "str") and kind_of(context, argument) == "int"):
         written = segment_of(context, argument)
         advice = f"Take an element with brackets: {node.func.id}[{written}]."
         return here(replace_marked(context, f"{node.func.id}[{written}]"), advice)
@@ -732,7 +757,10 @@ _FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] =
         r"^AttributeError: .*(?:list|str|tuple|dict|set).* has no attribute '(?:length|len|size|count_items)'",
         _len_for_length,
     ),
-    (r"^AttributeError: .* has no attribute '(?:contains|includes|has_key|hasOwnProperty)'", _in_for_contains),
+    (
+        r"'(?:str|list|tuple|dict|set)' object has no attribute '(?:contains|includes|has_key|hasOwnProperty)'",
+        _in_for_contains,
+    ),
     (r"^AttributeError: '(?:builtin_)?(?:function|method)(?:_or_method)?' object", _call_of_method),
     (r"^AttributeError: '(?:DataFrame|Series)' object", _column_as_attribute),
     (r"has no attribute '_validate_params'|missing 1 required positional argument: '[yX]'", _class_for_object),
@@ -761,7 +789,7 @@ _FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] =
     (r"^FileNotFoundError", _near_file),
     (r"Invalid URL|unknown url type", _with_scheme),
     (r"^(?:UnknownTimeZoneError|ZoneInfoNotFoundError)", _near_zone),
-    (r"truth value of a ", _bitwise),
+    (r"truth value of an? ", _bitwise),
     (r"only integers, slices", _whole_index),
     (r"Cannot cast ufunc", _not_in_place),
     (r"'numpy.ndarray' object has no attribute 'append'", _grown_array),
@@ -772,3 +800,22 @@ _FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] =
     (r"could not assemble any primary key", _primary_key),
 )
 """Which messages mean which fault, by the type and the message, the first that finds a correction."""
+
+_SURER: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = (
+    (r"^NameError", value_corrections.other_loop_name),
+    (
+        r"^AttributeError: '(?:Series|DataFrame|numpy\.ndarray)' object has no attribute",
+        table_corrections.function_of_library,
+    ),
+)
+"""Faults that the program shows so clearly that they come before the correction of a near name."""
+
+_ALL_FAULTS = (
+    *async_corrections.FAULTS,
+    *value_corrections.FAULTS,
+    *table_corrections.FAULTS,
+    *service_corrections.FAULTS,
+    *_FAULTS,
+    *program_corrections.FAULTS,
+    *library_corrections.FAULTS,
+)

@@ -34,6 +34,7 @@ _SENTENCES = (
     re.compile(r"are not present in the DataFrame: \[(?P<names>.+)\]"),
     re.compile(r"Label\(s\) \[(?P<names>.+)\] do not exist"),
     re.compile(r"'(?P<name>[^']+)' is not a valid dimension or coordinate"),
+    re.compile(r"column names are not columns of the dataframe: \{(?P<names>.+)\}"),
     re.compile(r"Missing column provided to 'parse_dates': '(?P<name>[^']+)'"),
 )
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
@@ -56,6 +57,7 @@ def missing_label(context: FailureContext) -> Diagnosis | None:
         _as_list(context, tables, wanted)
         or _as_column(context, tables, wanted)
         or _by_position(context, tables)
+        or _missing_row(context, tables, wanted)
         or _other_key(context, lacking, tables, wanted[0])
         or _named(context, lacking or tables, wanted)
     )
@@ -162,6 +164,32 @@ def _by_position(context: FailureContext, tables: Sequence[Mapping[str, object]]
         immediate_cause=f"loc takes labels, and no row has the label {context.message}: they are {_listed(labels)}",
         suggestions=("Write iloc instead of loc to take a row by its position.",),
         suggested_fix=replace_in_line(context, ".loc[", ".iloc["),
+    )
+
+
+def _missing_row(
+    context: FailureContext, tables: Sequence[Mapping[str, object]], wanted: Sequence[object]
+) -> Diagnosis | None:
+    """Recognise the label of a row that is not there: ``df.loc["z", "price"]``."""
+    match context.expression:
+        case ast.Subscript(value=ast.Attribute(value=table, attr="loc" | "at"), slice=ast.Tuple(elts=[row, *_])):
+            pass
+        case ast.Subscript(value=ast.Attribute(value=table, attr="loc" | "at"), slice=row):
+            pass
+        case _:
+            return None
+    name = segment_of(context, table)
+    facts = next((each for each in tables if each.get("of") == name and each.get("labels")), None)
+    if facts is None or segment_of(context, row).strip("'\"") != str(wanted[0]):
+        return None
+    labels = as_list(facts.get("labels"))
+    meant = clear_match(str(wanted[0]), [each for each in labels if isinstance(each, str)])
+    written = [f"Write {meant!r} instead of {wanted[0]!r}."] if meant is not None else []
+    return Diagnosis(
+        immediate_cause=f"{name} has no row {wanted[0]!r}",
+        suggestions=(*written, f"The rows of {name} have the labels {_listed(labels)}."),
+        suggested_fix=rename_text(context, str(wanted[0]), meant) if meant is not None else None,
+        specifics={"missing_key": str(wanted[0])[:_MAX_LABEL]},
     )
 
 

@@ -121,7 +121,7 @@ def _removed(context: FailureContext) -> Diagnosis | None:
     if row is None:
         return None
     values = expression_parts(context)
-    since = f" since {row.library} {row.version}"
+    since = f" since {row.library} {row.version}" if row.version else f" in {row.library}"
     advice = fill_template(row.advice, values) or f"Write {row.replacement} instead of {row.name}."
     fix = _moved(context, row)
     if fix is None and row.replacement:
@@ -163,7 +163,12 @@ def _moved(context: FailureContext, row: Removed) -> str | None:
     statement, marked = context.statement, context.marked
     if isinstance(statement, ast.ImportFrom) and len(statement.names) == 1:
         module = moved_import(statement.module or "", row.name)
-        return replace_line(context, f"from {module} import {ast.unparse(statement.names[0])}") if module else None
+        if module:
+            return replace_line(context, f"from {module} import {ast.unparse(statement.names[0])}")
+        is_used = len(re.findall(rf"(?<![\w.]){row.name}(?!\w)", context.source)) > 1
+        if row.replacement.isidentifier() and statement.names[0].asname is None and is_used:
+            return replace_line(context, f"from {statement.module} import {row.replacement} as {row.name}")
+        return None
     node = context.line_tree
     axis = {"xticks": "x", "yticks": "y"}.get(row.name)
     for call in ast.walk(node) if node is not None and axis is not None else ():

@@ -14,7 +14,17 @@ from collections.abc import Callable
 
 from resilience.report._diagnosis.ast_utils import parsed_expression
 from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_texts
-from resilience.report._diagnosis.correction import Correction, here, indentation_of, insert_before, nodes, on_line
+from resilience.report._diagnosis.correction import (
+    Correction,
+    here,
+    indentation_of,
+    insert_before,
+    nodes,
+    of_statement,
+    on_line,
+    replaced,
+    source_of,
+)
 from resilience.report._diagnosis.line_edits import rename_in_line, replace_in_line, replace_marked, segment_of
 from resilience.report._diagnosis.text import clear_match, join_words
 
@@ -101,6 +111,18 @@ def _one_collection(context: FailureContext) -> Correction | None:
     rest = "".join(f", {each.arg}={segment_of(context, each.value)}" for each in node.keywords)
     new = f"{function}(({arguments}){rest})"
     return here(replace_marked(context, new), f"Give the values as one tuple, which is {parameters[0]}: {new}.")
+
+
+def _size_of_numbers(context: FailureContext) -> Correction | None:
+    """Recognise two numbers where a pair belongs: ``Image.new("RGB", 20, 10)``."""
+    for call in of_statement(context, ast.Call):
+        numbers = [each for each in call.args if isinstance(each, ast.Constant) and type(each.value) in (int, float)]
+        if len(numbers) == 2 and call.args.index(numbers[1]) == call.args.index(numbers[0]) + 1:
+            first, second = (source_of(context, each) for each in numbers)
+            both = ast.Tuple([*numbers], ast.Load(), lineno=numbers[0].lineno, col_offset=numbers[0].col_offset)
+            both.end_lineno, both.end_col_offset = numbers[1].end_lineno, numbers[1].end_col_offset
+            return replaced(context, both, f"({first}, {second})", f"Give the size as one tuple: ({first}, {second}).")
+    return None
 
 
 def _by_rows(context: FailureContext) -> Correction | None:
@@ -301,8 +323,11 @@ def _listed_value(context: FailureContext) -> Correction | None:
     found = _LIST_OF_VALUES.search(context.message)
     if found is None or "Did you mean" in context.message:
         return None
-    listed = set(re.findall(r"[A-Za-z][\w.+-]+", context.message[found.start() :]))
-    for word in re.findall(r"['\"`]([A-Za-z][\w.+-]{2,40})['\"`]", context.message[: found.start()])[:_MAX_WORDS]:
+    shown, _, received = context.message[found.start() :].partition("received")
+    listed = set(re.findall(r"[A-Za-z][\w.+-]+", shown))
+    words = re.findall(r"['\"`]([A-Za-z][\w.+-]{2,40})['\"`]", context.message[: found.start()])
+    words += re.findall(r"^:? ['\"]?([A-Za-z][\w.+-]{2,40})", received)
+    for word in words[:_MAX_WORDS]:
         meant = clear_match(word, listed)
         lines = [n for n, line in enumerate(context.lines, 1) if re.search(rf"['\".]{re.escape(word)}['\"]", line)]
         if meant is None or word in listed or len(lines) != 1:
@@ -365,8 +390,9 @@ def _fields_by_name(context: FailureContext) -> Correction | None:
 
 
 FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = (
-    (r"truth value of a |for [&|]: |'r?(?:and|or)_'|bitwise_(?:and|or)", _parenthesised),
+    (r"truth value of an? |for [&|]: |'r?(?:and|or)_'|bitwise_(?:and|or)", _parenthesised),
     (r"takes .*positional arguments? but \d+ (?:was|were) given|cannot be interpreted as", _one_collection),
+    (r"[Ss]ize must be a (?:list or )?tuple", _size_of_numbers),
     (r"^KeyError", _by_rows),
     (r"name '\w+' is not defined", _variable_in_query),
     (r"unexpected keyword argument 'method'", _fill_method),

@@ -109,8 +109,9 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
         rule(
             r"Cannot perform reduction '(?P<name>\w+)' with string dtype|Could not convert .* to numeric"
+            r"|dtype '(?:str|object|string)' does not support operation '(?P<operation>\w+)'|agg function failed"
             r"|unsupported operand type\(s\) for \+: 'int' and 'str'",
-            "a column of <target> holds texts, and no <name> can be computed of them",
+            "a column of <target> holds texts, which cannot be computed with",
             "Take the columns with numbers alone: numeric_only=True, or df.select_dtypes('number').",
             fix="<function>(numeric_only=True)",
         ),
@@ -160,7 +161,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rule(
             r"cannot insert (?P<name>\S+), already exists",
             "the table has a column <name> already",
-            "Leave the index out: reset_index(drop=True), or rename the column first.",
+            "Leave the index out where it is reset: reset_index(drop=True); to change the column assign it.",
         ),
         rule(
             r"No objects to concatenate",
@@ -214,7 +215,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Give each array the same shape, or join them end to end: np.concatenate(<first>).",
         ),
         rule(
-            r"truth value of a[n ]",
+            r"truth value of an? ",
             "<marked> has many truth values, and not one",
             "Combine conditions with & and |, each in parentheses; or ask (<marked>).any() or (<marked>).all().",
         ),
@@ -248,7 +249,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rule(
             r"index (?P<index>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<size>\d+)",
             "<target> has the size <size> along axis <axis>: there is no index <index>",
-            "Indexes go from 0 to size - 1: the last one is <target>[-1].",
+            "Indexes along axis <axis> go from 0 to size - 1: the last one is -1.",
         ),
         rule(
             r"only integers, slices .* are valid indices",
@@ -321,7 +322,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Call <target>.fit(X, y) before <line>.",
         ),
         rule(
-            r"has no attribute '_validate_params'|missing 1 required positional argument: 'y'",
+            r"has no attribute '_validate_params'",
             "<target> is the class and not a model of it",
             "Make a model first, with parentheses: <target> = ...().",
         ),
@@ -374,9 +375,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Give as many values of x as of y.",
         ),
         rule(
-            r"shape mismatch: objects cannot be broadcast",
-            "there are more bars than heights, or fewer",
-            "Give a height for each bar.",
+            r"Mismatch is between '(?P<one>\w+)' with shape (?P<first>\(.*?\)) and '(?P<two>\w+)' with shape "
+            r"(?P<second>\(.*?\))",
+            "<one> has the shape <first> and <two> the shape <second>",
+            "Give as many values of <two> as of <one>.",
         ),
         rule(
             r"'Text' object is not callable",

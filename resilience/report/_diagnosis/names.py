@@ -21,6 +21,11 @@ from resilience.report.diagnosis import Diagnosis
 __all__ = ["name_error", "unbound_local", "undefined_in_query"]
 
 _NAME = re.compile(r"(?:name|variable) '([^']+)'")
+# Functions whose names variables often have, too: they are meant where they are called.
+_COMMON_WORDS = frozenset(
+    {"product", "chain", "cycle", "count", "repeat", "reduce", "partial", "choice", "sample", "mean", "median", "mode"}
+    | {"sleep", "sqrt", "log", "exp", "ceil", "groupby", "shuffle", "uniform", "accumulate", "permutations"}
+)
 _MAX_SIZE = 100_000  # characters of a program that is searched for a name
 
 
@@ -148,6 +153,8 @@ def _with_import(context: FailureContext, name: str, tips: list[str]) -> str | N
     if home is None:
         return None
     module, statement = home
+    if name in _COMMON_WORDS and not re.search(rf"(?<![\w.]){name}\(", context.source):
+        return None  # a variable of the program, and not the function of that name
     allowed = context.specifics.get("available_modules")
     if isinstance(allowed, list) and allowed and module.partition(".")[0] not in allowed:
         tips.append(f"{name} belongs to the module {module}, which is not available here: do without it.")

@@ -23,6 +23,11 @@ _RULES = (
         "Write the protocol, the host and the path: https://example.com/path.",
     ),
     rule(
+        r"(?:Invalid URL|unknown url type:?) '(?P<url>/[^'\s]*)'",
+        "the URL <url> is a path alone",
+        "Write all of the URL, https://host<url>, or give the client its base_url.",
+    ),
+    rule(
         r"(?:Invalid URL|unknown url type:?) '(?P<url>[^'\s]+)'(?:: No (?:scheme|host))?",
         "the URL <url> does not say by which protocol it is reached",
         "Put https:// in front of the URL: https://<url>.",

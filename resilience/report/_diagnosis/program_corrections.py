@@ -17,10 +17,15 @@ from resilience.report._diagnosis.correction import (
     here,
     indentation_of,
     insert_before,
-    nodes,
     on_line,
 )
-from resilience.report._diagnosis.line_edits import replace_in_line, replace_line, replace_marked, segment_of
+from resilience.report._diagnosis.line_edits import (
+    rename_text,
+    replace_in_line,
+    replace_line,
+    replace_marked,
+    segment_of,
+)
 from resilience.report._diagnosis.rules import failing_node
 from resilience.report._diagnosis.text import clear_match
 from resilience.report._diagnosis.variable_origins import functions_named, origin_of
@@ -61,7 +66,6 @@ _WITHOUT_ARGUMENTS = frozenset(
     }
 )
 _TAKES_KEY = frozenset({"sorted", "min", "max", "sort"})
-_TAKES_FUNCTION = frozenset({"map", "filter", "apply"})
 
 
 def _async_for(context: FailureContext) -> Correction | None:
@@ -142,29 +146,6 @@ def _without_none(context: FailureContext) -> Correction | None:
     return here(replace_marked(context, new), f"{name} has None among its elements: leave it out, `is not None`.")
 
 
-def _one_parameter(context: FailureContext) -> Correction | None:
-    """Recognise a lambda of several parameters where it is given one pair: ``key=lambda name, count: count``."""
-    found = [each for each in nodes(context, ast.Lambda) if isinstance(each, ast.Lambda) and len(each.args.args) > 1]
-    calls = [each for each in nodes(context, ast.Call) if isinstance(each, ast.Call) and _gives_one(each, found)]
-    if len(found) != 1 or not calls:
-        return None
-    names = [each.arg for each in found[0].args.args]
-    written = ast.get_source_segment(context.code, found[0]) or ""
-    body = ast.get_source_segment(context.code, found[0].body) or ""
-    if "pair" in body or not written:
-        return None
-    for number, name in enumerate(names):
-        body = re.sub(rf"(?<![\w.'\"]){re.escape(name)}(?![\w'\"])", f"pair[{number}]", body)
-    new = f"lambda pair: {body}"
-    return here(replace_in_line(context, written, new), f"The function is given one argument, a pair: {new}.")
-
-
-def _gives_one(call: ast.Call, lambdas: list[ast.Lambda]) -> bool:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    by_key = any(each.arg == "key" and each.value in lambdas for each in call.keywords)
-    return (name in _TAKES_KEY and by_key) or (name in _TAKES_FUNCTION and call.args[:1] == lambdas[:1])
-
-
 def _forgotten_super(context: FailureContext) -> Correction | None:
     """Recognise an ``__init__`` that does not call that of its base, where the missing attribute is set."""
     name = str(context.hints.get("name", ""))
@@ -242,6 +223,20 @@ def _added_days(context: FailureContext) -> Correction | None:
     return here(replace_marked(context, new), f"{advice} It is imported by: {imported[0]}, timedelta.")
 
 
+def _nonlocal_statement(context: FailureContext) -> Correction | None:
+    """Recognise a variable of the outer function that an inner one changes: ``count += 1``."""
+    name, inner = context.hint("name"), context.function
+    for outer in ast.walk(context.tree) if context.tree is not None and inner is not None else ():
+        if not isinstance(outer, FunctionNode) or inner is None or inner not in outer.body:
+            continue
+        own = [each for each in outer.body if isinstance(each, ast.Assign)]
+        if name in [ast.unparse(target) for each in own for target in each.targets]:
+            line = inner.body[0].lineno
+            made = f"{indentation_of(context.line_at(line))}nonlocal {name}"
+            return insert_before(context, line, made, f"{name} belongs to {outer.name}(): write nonlocal {name} first.")
+    return None
+
+
 def _joined_path(context: FailureContext) -> Correction | None:
     """Recognise a path joined by +: ``folder + "a.txt"``."""
     node = context.expression
@@ -303,7 +298,7 @@ def _group_count(context: FailureContext) -> Correction | None:
     asked = node.args[0]
     meant = clear_match(str(asked.value), compiled.groupindex) if isinstance(asked, ast.Constant) else None
     if isinstance(asked, ast.Constant) and isinstance(asked.value, str) and meant is not None:
-        return here(replace_in_line(context, repr(asked.value), repr(meant)), f"Write {meant!r}: the pattern has it.")
+        return here(rename_text(context, asked.value, meant), f"Write {meant!r}: the pattern has it.")
     names = f": {', '.join(compiled.groupindex)}" if compiled.groupindex else ""
     advice = f"The pattern has {compiled.groups} groups{names}; group(0) is all that matched."
     if isinstance(asked, ast.Constant) and isinstance(asked.value, int) and asked.value == compiled.groups + 1:
@@ -397,7 +392,7 @@ def _dumped_as_text(context: FailureContext) -> Correction | None:
 def _called_value(context: FailureContext) -> Correction | None:
     """Recognise parentheses after a value: of a property, ``df.shape()``, or for brackets, ``df["x"](0)``."""
     node = context.expression
-    if not isinstance(node, ast.Call) or node.keywords:
+    if not isinstance(node, ast.Call) or node.keywords or context.library_function:
         return None
     written = segment_of(context, node.func)
     if isinstance(node.func, ast.Attribute) and not node.args:
@@ -461,10 +456,10 @@ FAULTS: tuple[tuple[str, Callable[[FailureContext], Correction | None]], ...] = 
     (r"'async_generator' object is not iterable", _async_for),
     (r"'(?:builtin_function_or_)?method' object is not subscriptable", _called_method),
     (r"'(?:builtin_function_or_method|function|method|type)' object is not subscriptable", _call_for_brackets),
+    (r"^UnboundLocalError", _nonlocal_statement),
     (r"NoneType", _result_of_in_place),
     (r"'NoneType' object", _merged_dict),
     (r"not supported between instances of '(?:NoneType' and '\w+|\w+' and 'NoneType)'", _without_none),
-    (r"<lambda>\(\) missing \d required positional argument", _one_parameter),
     (r"^AttributeError: '\w+' object has no attribute", _forgotten_super),
     (r"^AttributeError: can't set attribute|object has no setter", _replaced_field),
     (r"unsupported operand type\(s\) for [-+]: 'datetime\.date", _added_days),

@@ -20,7 +20,7 @@ class Removed(NamedTuple):
     """The class, or the module below the library; empty for the library itself."""
     name: str
     version: str
-    """Since when it is gone."""
+    """Since when it is gone; empty of a name that only another library has."""
     advice: str
     """What to write now; empty: the replacement in place of the name. ``<target>`` is the object in the program."""
     replacement: str = ""
@@ -147,6 +147,17 @@ _ROWS: tuple[Removed, ...] = (
     *_rows("polars", "*", "0.20", "cummin>cum_min cumcount>cum_count take>gather frame_equal>equals"),
     *_rows("polars", "*", "0.20", "series_equal>equals melt>unpivot lengths>len map>map_batches is_not>not_"),
     *_rows("polars", "DataFrame", "0.19", "apply>map_rows"),
+    # Names of pandas, which polars never had.
+    *_rows("polars", "DataFrame,LazyFrame", "", "sort_values>sort merge>join assign>with_columns query>filter"),
+    *_rows("polars", "DataFrame,LazyFrame", "", "drop_duplicates>unique fillna>fill_null dropna>drop_nulls"),
+    *_rows("polars", "DataFrame", "", "iterrows>iter_rows itertuples>iter_rows to_csv>write_csv append>vstack"),
+    *_rows("polars", "DataFrame", "", "to_parquet>write_parquet to_json>write_json to_excel>write_excel"),
+    *_rows("polars", "Series,Expr", "", "astype>cast isin>is_in isna>is_null isnull>is_null notna>is_not_null"),
+    *_rows("polars", "Series,Expr", "", "fillna>fill_null dropna>drop_nulls nunique>n_unique tolist>to_list"),
+    Removed("polars", "DataFrame", "loc", "", "Rows are selected with <target>.filter(condition), columns by name."),
+    Removed("polars", "DataFrame", "iloc", "", "Rows are taken by number: <target>[0], or <target>.row(0)."),
+    Removed("polars", "DataFrame", "reset_index", "", "A table of polars has no index: leave it out."),
+    Removed("polars", "DataFrame", "set_index", "", "A table of polars has no index: leave it out, and filter."),
     *_rows("polars", "Series,Expr", "0.19", "apply>map_elements"),
     *_rows("polars", "GroupBy", "0.19", "apply>map_groups"),
     *_rows("networkx", "*", "2.4", "node>nodes nodes_iter>nodes edges_iter>edges edge>edges"),

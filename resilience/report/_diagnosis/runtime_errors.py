@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
+from typing import cast
 
 from resilience.report._diagnosis.ast_utils import code_of
 from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text, known_facts
 from resilience.report._diagnosis.rules import diagnose_by_rules, rule
 from resilience.report._diagnosis.text import format_value, join_words, phrase, single_line
 from resilience.report._diagnosis.variable_origins import names_in, variable_factors
+from resilience.report.captured_exception import Captured
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["assertion", "group", "runtime_error"]
@@ -155,6 +158,8 @@ def group(context: FailureContext) -> Diagnosis | None:
     """Several exceptions at once."""
     members = [as_mapping(each) for each in as_list(context.exception.get("members"))[:10]]
     shown = [f"{as_text(each.get('type'))}: {single_line(as_text(each.get('message')), 60)}" for each in members]
+    if len({*shown}) == 1:
+        return _only_member(context, shown[0])
     return Diagnosis(
         immediate_cause=f"{len(shown) or 'several'} failures came together{phrase(': {}', join_words(shown, 3))}",
         contributing_factors=tuple(shown[:5]),
@@ -162,4 +167,21 @@ def group(context: FailureContext) -> Diagnosis | None:
             "Look at each of them: they are independent of each other.",
             "Catch them by kind with except*: except* ValueError as errors:.",
         ),
+    )
+
+
+def _only_member(context: FailureContext, shown: str) -> Diagnosis:
+    """Explain the one exception of a group, or the one that all of its members are."""
+    from resilience.report._diagnosis import diagnose
+
+    member = cast("Captured", as_mapping(as_list(context.exception.get("members"))[0]))
+    found = diagnose(replace(context.failure, exception=member, error_type="", message=""))
+    line = FailureContext(replace(context.failure, exception=member)).line
+    specifics = {"fix_applies_to": f"line {line}", **found.specifics} if found.suggested_fix else found.specifics
+    where = phrase(" on line {}", line)
+    return replace(
+        found,
+        immediate_cause=f"a task of the group failed with {shown}{where}: {found.immediate_cause}",
+        context="",
+        specifics=specifics,
     )

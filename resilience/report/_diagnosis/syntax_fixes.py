@@ -12,6 +12,7 @@ from functools import partial
 
 from resilience.report._diagnosis.confusables import plain_line
 from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.line_edits import correct_line
 
 __all__ = ["FIXERS", "Candidate"]
 
@@ -20,6 +21,7 @@ Candidate = tuple[int, str, bool]
 
 _SINGLE_EQUALS = re.compile(r"(?<![=!<>:+\-*/%&|^@])=(?!=)")
 _COMMENT = re.compile(r"\s+#[^'\"]*$")
+_MAX_LINES = 40
 _TRAILING = re.compile(r"[\s)\]},:;]*$")
 _STATEMENT = re.compile(r"^(\s*)(print|exec)\s+(?!>>)(.*?),?$")
 _ASSIGNING_CONDITION = re.compile(
@@ -77,7 +79,7 @@ def close(context: FailureContext) -> Iterator[Candidate]:
     if found is None:
         return
     closer, number = _CLOSER[found[1]], context.line or 1
-    for at in (number, len(context.lines)):
+    for at in dict.fromkeys((number, *_closing_lines(context, number, closer), len(context.lines))):
         code, comment = _split(context.line_at(at))
         block = code.rstrip().endswith(":")
         if block and not code.rstrip().endswith(closer + ":"):
@@ -85,6 +87,17 @@ def close(context: FailureContext) -> Iterator[Candidate]:
         yield at, f"{code.rstrip()}{closer}{comment}", True
     if not context.lines:
         yield number, f"{context.code}{closer}", True
+
+
+def _closing_lines(context: FailureContext, first: int, closer: str) -> list[int]:
+    """Return the line on which a bracket may be closed so that the program compiles, where there is just one."""
+    found: list[int] = []
+    for at in range(first + 1, min(len(context.lines), first + _MAX_LINES) + 1):
+        code, comment = _split(context.line_at(at))
+        line = f"{code.rstrip()}{closer}{comment}"
+        if code.strip() and correct_line(context, at, line, entirely=True) is not None:
+            found.append(at)
+    return found if len(found) == 1 else []
 
 
 def unmatched(context: FailureContext) -> Iterator[Candidate]:
@@ -156,6 +169,9 @@ def dedent(context: FailureContext) -> Iterator[Candidate]:
     distances = [abs(len(each.expandtabs(8)) - own) for each in nearest]
     if distances[1:] and distances[0] == distances[1] and distances[0]:
         return  # it may belong to either block
+    if context.code.startswith(".") and above:  # a chain of methods that goes on
+        yield context.line - 1, f"{above[-1].rstrip()} \\", False
+        return
     for each in nearest:
         yield context.line, each + context.code, False
 

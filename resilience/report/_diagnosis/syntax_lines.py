@@ -53,6 +53,13 @@ _HABITS = (
     _habit(r"===", "=== is written == in Python", "Write == instead of ===.", "=="),
     _habit(r"!==", "!== is written != in Python", "Write != instead of !==.", "!="),
     _habit(
+        r"(?P<open>[\[({])(?P<each>[^\[\](){}]+?) for (?P<loop>.+?) if (?P<test>.+?) "
+        r"else (?P<other>[^\[\](){}]+?)(?P<close>[\])}])",
+        "a comprehension with `else` has the condition in front of `for`",
+        "Write [a if condition else b for ...].",
+        r"\g<open>\g<each> if \g<test> else \g<other> for \g<loop>\g<close>",
+    ),
+    _habit(
         r"([\w.\[\]()]+)\s*\?\s*([^:?]+?)\s*:\s*([^:]+)$",
         "Python has no ?: operator",
         "Write `a if condition else b`.",
@@ -252,7 +259,11 @@ def _keyword(context: FailureContext, blank: str) -> Diagnosis | None:
             "try",
         ):
             code = single_line(context.code, 80)
+            argument = re.search(rf"[(,]\s*{word}\s*=(?!=)", context.raw_line)
+            is_key = re.search(r"\bdict\(", context.raw_line) is not None  # by another name it is another key
+            renamed = re.sub(rf"(?<=[(,\s]){word}(?=\s*=(?!=))", f"{word}_", context.raw_line, count=1)
             return Diagnosis(
+                suggested_fix=correct_line(context, context.line or 1, renamed) if argument and not is_key else None,
                 immediate_cause=f"{word} is a word of Python itself and cannot be a name: {code}",
                 suggestions=(
                     f"Choose another name, such as {word}_.",

@@ -44,7 +44,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         r"unexpected indent",
         "line <line> is indented, but the line above begins no block",
-        "Begin line <line> where the line above begins.",
+        "Begin line <line> where the line above begins; a chain of methods that goes on there stands in parentheses.",
         "If it belongs to a block, look whether the line that begins that block ends with a colon.",
         fixer="dedent",
     ),

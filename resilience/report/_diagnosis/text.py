@@ -68,11 +68,20 @@ def clear_match(word: str, names: Iterable[str]) -> str | None:
     return clear_among(word, near_matches(word, names, _COMPARED))
 
 
+def _differs_in_digits(word: str, name: str) -> bool:
+    """Whether two names have other numbers in them and are the same else: ``col1`` is no misspelt ``col2``."""
+    numbers, given = (re.findall(r"\d", each) for each in (word, name))
+    same_letters = re.sub(r"\d", "", word) == re.sub(r"\d", "", name)
+    return same_letters and bool(numbers and given) and sorted(numbers) != sorted(given)
+
+
 def clear_among(word: str, near: list[str]) -> str | None:
     """Do what `clear_match` does with what `near_matches` has found."""
     if not near:
         return None
     best, *others = near
+    if _differs_in_digits(word, best):
+        return None
     if _plain(best) == _plain(word):
         return best if all(_plain(other) != _plain(word) for other in others) else None
     ratio = _ratio(word, best)

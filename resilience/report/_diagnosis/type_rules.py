@@ -170,7 +170,6 @@ RULES: tuple[Rule, ...] = (
         r"unhashable type: '(?P<kind>list)'",
         "a list can be changed, so it can be no key of a dict and no element of a set: <marked>",
         "Use a tuple in place of the list: tuple(value).",
-        fix="<function>(tuple(<only>))",
     ),
     rule(
         r"unhashable type: '(?P<kind>\w+)'",
@@ -194,6 +193,11 @@ RULES: tuple[Rule, ...] = (
         r"(?P<function>int|float|complex)\(\) can't convert non-string",
         "a base needs a text to convert",
         "Leave out the base, or give a text.",
+    ),
+    rule(
+        r"'(?P<kind>tuple|list)' object cannot be interpreted as an integer",
+        "<a kind> stands where a whole number is needed: <marked>",
+        "Give the numbers one by one: <function>(*<only>).",
     ),
     rule(
         r"'(?P<kind>\w+)' object cannot be interpreted as an integer",
@@ -306,7 +310,6 @@ RULES: tuple[Rule, ...] = (
         "bytes are needed, and <a kind> was given",
         "Make bytes of the text: text.encode('utf-8').",
         "For a file with text open it without b: open(path, 'w').",
-        fix="<function>(<only>.encode())",
     ),
     rule(
         r"can't concat (?P<kind>\w+) to bytes|can only concatenate bytes",
@@ -421,9 +424,31 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(r"keywords must be strings", "a dict after ** has a key that is no text", "Make texts of its keys."),
     rule(
+        r"sequence index must be integer, not 'slice'",
+        "<target> takes one index, and no slice",
+        "Make a list of it first: list(<target>)[<index>].",
+        fix="list(<target>)[<index>]",
+    ),
+    rule(
+        r"tzinfo argument must be None or of a tzinfo subclass",
+        "a time zone is an object, and no text: <marked>",
+        "Write timezone.utc, or ZoneInfo('Europe/Paris') from zoneinfo.",
+    ),
+    rule(
+        r"non-default argument '(?P<name>\w+)' follows default argument",
+        "the field <name> has no default, and stands after one that has",
+        "Give <name> a default too, or move it before the fields that have one.",
+        "Or let all fields be given by name: @dataclass(kw_only=True).",
+    ),
+    rule(
+        r"Optional requires a single type",
+        "Optional takes one type, and got several",
+        "Write Union[int, str, None], or int | str | None.",
+    ),
+    rule(
         r"(?:first|second) argument must be callable|'(?P<kind>\w+)' object is not a function",
-        "a function is needed: give it without parentheses",
-        "Leave out the parentheses: map(function, values).",
+        "a function is needed, and a value was given: <marked>",
+        "Give the function itself, without parentheses: defaultdict(list), map(function, values).",
     ),
     rule(
         r"cannot pickle '(?P<kind>[\w.]+)' (?:object|instances)",

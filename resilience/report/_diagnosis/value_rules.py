@@ -142,7 +142,17 @@ RULES: tuple[Rule, ...] = (
         "the text is not hexadecimal",
         "Give an even number of digits, 0-9 and a-f.",
     ),
-    rule(r"embedded null (?:byte|character)", "the text has a null byte in it", "Remove it: text.replace('\\0', '')."),
+    rule(
+        r"a coroutine was expected, got",
+        "a coroutine is needed: the async function was not called",
+        "Call the function: the call makes the coroutine that runs.",
+    ),
+    rule(
+        r"embedded null (?:byte|character)",
+        "the path or text has a null byte in it",
+        "Where a path is expected, give no content of a file: io.BytesIO(data) makes a file of bytes.",
+        "Of a text remove it: text.replace('\\0', '').",
+    ),
     rule(
         r"malformed node or string|malformed node",
         "literal_eval() reads values only, and no names, calls or operators",
@@ -189,9 +199,14 @@ RULES: tuple[Rule, ...] = (
         "Ask values.any() or values.all(), and combine with & and |.",
     ),
     rule(
-        r"Invalid comparison|arrays must all be same length|All arrays must be of the same length",
+        r"arrays must all be same length|All arrays must be of the same length",
         "the columns have different lengths",
         "Print len() of each, and make them equal.",
+    ),
+    rule(
+        r"unknown url type: '/",
+        "the URL is a path alone",
+        "Write all of the URL, https://host/path, or give the client its base_url.",
     ),
     rule(r"unknown url type", "the URL does not say how to reach it", "Write https:// in front."),
     rule(

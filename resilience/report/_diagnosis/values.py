@@ -10,7 +10,7 @@ import ast
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import FailureContext, as_int, known_facts
+from resilience.report._diagnosis.context import FailureContext, as_int, as_list, known_facts
 from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts
 from resilience.report._diagnosis.text import format_value, join_words, phrase, single_line
 from resilience.report._diagnosis.value_rules import RULES
@@ -79,14 +79,18 @@ def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     expected, got = found["expected"], found["got"]
     statement = context.statement
     targets, source = "", ""
-    if isinstance(statement, ast.Assign):
+    comprehension = _comprehension(context)
+    if comprehension is not None:
+        targets, source = ast.unparse(comprehension.target), f"an element of {ast.unparse(comprehension.iter)}"
+    elif isinstance(statement, ast.Assign):
         targets, source = ast.unparse(statement.targets[0]), ast.unparse(statement.value)
     elif isinstance(statement, ast.For):
         targets, source = ast.unparse(statement.target), f"an element of {ast.unparse(statement.iter)}"
     many = found["how"] == "too many"
     number = phrase("{} values", got) or {True: "more", False: "fewer"}[many]
     tips: list[str] = []
-    if many and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name):
+    is_table = bool(as_list(context.hints.get("objects")))
+    if many and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name) and not is_table:
         tips.append(
             f"To go through a dict write `for {targets.strip('()')} in {statement.iter.id}.items():`; for numbers "
             f"with the elements, enumerate({statement.iter.id})."
@@ -103,6 +107,17 @@ def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         suggestions=tuple(tips),
         specifics={"expected_values": int(expected[:6]), **({"actual_values": int(got[:9])} if got else {})},
     )
+
+
+def _comprehension(context: FailureContext) -> ast.comprehension | None:
+    """Return the loop of a comprehension that unpacks its elements, where the statement has just one."""
+    nodes = ast.walk(context.statement) if isinstance(context.statement, ast.Assign) else ()
+    found = [each for each in nodes if isinstance(each, ast.comprehension) and isinstance(each.target, ast.Tuple)]
+    return found[0] if len(found) == 1 and not isinstance(_first_target(context), ast.Tuple) else None
+
+
+def _first_target(context: FailureContext) -> ast.expr | None:
+    return context.statement.targets[0] if isinstance(context.statement, ast.Assign) else None
 
 
 def json_error(context: FailureContext) -> Diagnosis | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import traceback
 
 from resilience import classify
 from resilience.categories import ErrorCategory
@@ -55,6 +56,7 @@ def failure_of(code: str, **given) -> Failure:
     error = raised_by(code)
     assert error is not None, "it does not fail"
     raised = capture(error, source=code, hidden=hidden)
+    traceback.clear_frames(error.__traceback__)  # coroutines that nothing awaited end here, and not in another test
     category = ErrorCategory.SYNTAX if isinstance(error, SyntaxError) else classify(error)
     return Failure(
         category=category,
