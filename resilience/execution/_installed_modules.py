@@ -1,4 +1,8 @@
-"""Imports that will fail because the module is not installed, or has no such name."""
+"""Imports that will fail because the module is not installed, or has no such name.
+
+They are looked for in this interpreter, and nothing is imported for it: importing a module runs its code. An import
+whose failure the code handles by itself is left alone.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,9 @@ def is_installed(module: str, directory: str | None = None) -> bool:
     """Return whether the top-level package of *module* is installed for this interpreter, without importing it.
 
     *directory* is searched, too.
+
+    >>> is_installed("json.decoder"), is_installed("jsn")
+    (True, False)
     """
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:

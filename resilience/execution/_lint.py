@@ -1,4 +1,8 @@
-"""Linter: recommendations for code that will not do what it seems meant to do. Only what the source proves."""
+"""Linter: recommendations for code that will not do what it seems meant to do. Only what the source proves.
+
+A recommendation is not an obstacle: the code runs all the same. So a rule must be certain, since a model that reads
+it will change code that works.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Serialization of an execution's report, for programs and for models."""
+"""Serialization of an execution's report, for programs and for models.
+
+The result of a success is what the caller asked for, so it is passed on as it is. That of a failure is read by others:
+models, logs, people. So secrets are redacted in it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,10 @@ __all__ = ["report_to_dict", "report_to_llm"]
 
 
 def report_to_dict(report: ExecutionReport, level: int) -> dict[str, Json]:
-    """Return *report* as JSON-compatible data, in the detail of *level*."""
+    """Return *report* as JSON-compatible data, in the detail of *level*, 1 to 4.
+
+    A failure has its result from level 2 on: level 1 is a summary.
+    """
     error = report.error
     found: dict[str, Json] = {"success": report.success, "execution_id": report.execution_id}
     result = report.execution_result.to_dict()
@@ -53,7 +60,10 @@ def _redacted(result: dict[str, Json]) -> dict[str, Json]:
 
 
 def report_to_llm(report: ExecutionReport, max_tokens: int) -> str:
-    """Return *report* as text for a model, in at most *max_tokens*."""
+    """Return *report* as text for a model, in at most *max_tokens*.
+
+    The value comes first, then artifacts and notes, then the ends of stderr and stdout in what is left.
+    """
     if report.error is not None:
         return report.error.to_llm(max_tokens)
     result = report.execution_result

@@ -1,4 +1,8 @@
-"""Failure of an execution as an exception of `resilience.contrib.executor`."""
+"""Failure of an execution as an exception of `resilience.contrib.executor`.
+
+For callers who want a failure of the code to raise like one of the infrastructure, so that one policy handles both. The
+exception carries the category that the report has, which may be narrower than that of its class.
+"""
 
 from __future__ import annotations
 
