@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.diagnosis.corpus import Program
 from benchmarks.diagnosis.reader import Reading, read
-from benchmarks.diagnosis.running import Run, directory, forget, run
+from benchmarks.diagnosis.running import Run, directory, run
 from benchmarks.diagnosis.tools import TOOLS, count_tokens, tokenizer_name
 from benchmarks.diagnosis.verdicts import VERDICTS, leads_away, verdict
 
@@ -62,7 +62,6 @@ def _judged(program: Program, tools: Sequence[str]) -> Result:
             result.texts[tool] = text
             result.tokens[tool] = count_tokens(text)
             result.verdicts[tool] = verdict(program, text)
-        forget(failed)
     if OURS in tools:
         result.reading = read(program.code, wanted.stdout, TOOLS[OURS])
         if result.reading.loops or (not result.reading.works and _ends(result.reading)):

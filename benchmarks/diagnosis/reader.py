@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.diagnosis.running import Run, directory, forget, run
+from benchmarks.diagnosis.running import Run, directory, run
 
 __all__ = ["Reading", "obeyed", "read"]
 
@@ -44,7 +44,6 @@ def read(code: str, wanted: str, explain: Callable[[Run], str]) -> Reading:
             if ended.succeeded:
                 return Reading(number, ended.stdout == wanted, loops=False, program=seen[-1])
             text = explain(ended) if number < ROUNDS else ""
-            forget(ended)
         following = obeyed(seen[-1], text)
         if following is None:
             return Reading(number, works=False, loops=False, program=seen[-1])

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import itertools
 import linecache
 import os
 import sys
 import tempfile
-import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Run", "directory", "forget", "run"]
+__all__ = ["Run", "directory", "run"]
 
 _numbers = itertools.count()
 
@@ -78,18 +76,6 @@ def run(code: str) -> Run:
     if isinstance(error, SystemExit) and error.code in (None, 0):
         error = None
     return Run(out.getvalue(), err.getvalue(), error, str(path))
-
-
-def forget(ended: Run) -> None:
-    """Drop the variables of a run that failed, among them coroutines that nothing awaited, without their warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if ended.error is not None:
-            traceback.clear_frames(ended.error.__traceback__)
-        if isinstance(ended.error, AttributeError):
-            ended.error.obj = None
-        if "async " in Path(ended.path).read_text("utf-8"):
-            gc.collect()  # tasks and their exceptions hold each other
 
 
 def _own(error: BaseException) -> BaseException:
