@@ -177,13 +177,6 @@ def pytest_configure(config: pytest.Config) -> None:
         decorate._WRAPPERS = {flavour: _replaceable(make) for flavour, make in decorate._WRAPPERS.items()}
 
 
-def pytest_collection_finish() -> None:
-    """Spare each collection of garbage the hundreds of thousands of objects that the tests themselves are."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-
-
 def _replaceable(make: Callable[..., Callable[..., object]]) -> Callable[..., Callable[..., object]]:
     return lambda target, function, stack, _: make(target, function, stack, True)
 
@@ -197,10 +190,21 @@ def _named_files(config: pytest.Config) -> set[Path]:
     return {path for path in paths if path.is_file()}
 
 
+def _files_of_quick_tests(config: pytest.Config) -> list[Path]:
+    return [(config.invocation_params.dir / path).resolve() for path in config.option.quick_of]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out a file whose tests would all be left out: without the mark, where `--quick-of` names others."""
+    quick, path = _files_of_quick_tests(config), collection_path.resolve()
+    if not quick or not path.is_file() or any(path.is_relative_to(each) for each in quick):
+        return None
+    return None if "mark.slow" in path.read_text("utf-8") else True
+
+
 def _left_out(config: pytest.Config) -> Callable[[pytest.Item], bool]:
     """Return what is true of a test that is not run: a slow one of a file that is not named, a quick one elsewhere."""
-    named, all_slow = _named_files(config), _all_slow(config)
-    quick = [(config.invocation_params.dir / path).resolve() for path in config.option.quick_of]
+    named, all_slow, quick = _named_files(config), _all_slow(config), _files_of_quick_tests(config)
 
     def left_out(item: pytest.Item) -> bool:
         path = item.path.resolve()
@@ -227,6 +231,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 _frozen_modules = 0
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again: tests do, and most of them need little more than what they have imported."""
+    gc.enable()
+    _freeze_imports()
 
 
 def _freeze_imports() -> None:
