@@ -316,7 +316,7 @@ THREE = {"failure_threshold": 3, "reset_timeout": 30}
 OWN_ERROR = decided(
     "pybreaker raises CircuitBreakerError from the call whose failure opens the circuit. That call was made, and its"
     " caller needs its error.",
-    "Here only calls that were not made do.",
+    "raises its own error",
     "docs/migrating.md",
 )
 FAILED_PROBE_OPENS = decided(
@@ -373,7 +373,7 @@ PYBREAKER = [
         decided(
             "pybreaker chains the tripping call's exception. That belongs to another caller: here a rejection carries"
             " its type and category, not its frames and message.",
-            "`CircuitOpenError` is one, with `retry_after`, and type and category of the last failure",
+            "`CircuitOpenError`, `error.retry_after`, `error.last_error_type`",
             "docs/migrating.md",
         ),
     ),
@@ -1158,7 +1158,7 @@ INTERLOCK = [
         *(*[unreachable] * 10, is_closed, window(0, 0)),
         decided(
             "interlock-cb counts them while closed. Here a full bulkhead of the caller's own opens no circuit.",
-            "No circuit breaker outside counts it as a failure of the dependency",
+            "circuit breakers do not count it as a failure of the dependency",
             "docs/extending.md",
         ),
     ),

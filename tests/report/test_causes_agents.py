@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,10 +37,11 @@ session.flush()
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """Faulty programs make Python warn, too."""
+    """Faulty programs make Python warn, too, and leave connections that nothing closes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+        gc.collect()
 
 
 def explained(library: str, code: str) -> Diagnosis:
