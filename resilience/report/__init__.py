@@ -6,6 +6,12 @@
         run()
     except Exception as error:
         print(ErrorReport.from_exception(error))
+
+The path of a failure: `capture` makes plain values of the exception, a `Failure` adds what else is known, `diagnose`
+finds cause and advice, and `explain` makes the `ErrorReport`, redacted, which renders itself as JSON, for a terminal or
+for a model. An executor in another process and a saved traceback enter with a `Failure` of their own.
+
+Names are imported when they are first used, so that a worker process that needs `capture` alone imports no more.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 It runs in the worker process of an execution as well, and is imported once there is a failure. It reads the variables
 of the library's innermost calls without running any code: dicts, lists and sets of texts, and the names that classes
 have. A colour that matplotlib does not know is compared with the colours that matplotlib knows.
+
+A proposal is an entry of one such table, never an invented word, and only where it is similar to the refused one. At
+most 150 tables of 3000 words are compared, so that a failure within a large library is reported without delay.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ _MAX_NEAR = 4
 
 
 def alternative_hints(exc: BaseException, calls: Sequence[Call], own: Call) -> dict[str, Json]:
-    """Return the ``refused`` word of the program's line that the message quotes, and its ``alternatives``."""
+    """Return the ``refused`` word of the program's line that the message quotes, and its ``alternatives``.
+
+    *own* is the program's call in *calls*. Empty where the program itself raised: its own words are not the library's.
+    """
     args = exception_slot(exc, BaseException, "args")
     message = args[0] if args and type(args[0]) is str else ""
     if not message or not is_library(calls[-1].frame.f_code.co_filename):
@@ -53,7 +59,10 @@ def _is_refused(word: str, message: str) -> bool:
 
 
 def _words(own: Call) -> tuple[list[str], set[str]]:
-    """Return the texts and the keywords of the failing statement, the longest first; and the keywords alone."""
+    """Return the texts and the keywords of the failing statement, the longest first; and the keywords alone.
+
+    Texts of less than three characters are similar to too much, and those of more than 60 are no names.
+    """
     import ast
 
     text, tree = "", None
@@ -76,6 +85,7 @@ def _words(own: Call) -> tuple[list[str], set[str]]:
 
 
 def _parameters(calls: Sequence[Call]) -> set[str]:
+    """Return the names of the parameters of *calls*: a table that has two of them holds arguments (see `_near`)."""
     codes = [call.frame.f_code for call in calls]
     return {name for code in codes for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
 
@@ -84,6 +94,9 @@ def _near(word: str, containers: Iterable[Iterable[Any]], keywords: set[str]) ->
     """Return the words of the first container that has one near enough.
 
     One that has keywords of the call or parameters holds arguments, and no values that one of them may have.
+
+    A word that begins with the refused one counts as near where it is the only one of its kind: ``nelder`` and
+    ``nelder-mead``.
     """
     import difflib
 
@@ -124,6 +137,11 @@ def _containers(calls: Sequence[Call], own: Call, *, with_classes: bool) -> Iter
 
 
 def _words_of(value: Any, *, with_classes: bool) -> Iterator[Iterable[Any]]:
+    """Yield the tables that a value is or holds: keys of dicts, elements of lists and sets, names of a class.
+
+    Of an object the dicts among its attributes are taken. Subclasses of list may iterate by code of their own, so they
+    are left out.
+    """
     kind = class_of(value)
     plain: Any = dict
     if issubclass(kind, dict):
@@ -141,6 +159,7 @@ def _words_of(value: Any, *, with_classes: bool) -> Iterator[Iterable[Any]]:
 
 
 def _public_names(kind: Any) -> list[str]:
+    """Return the public attributes and annotated fields of a class and its bases."""
     names = {name for each in mro_of(kind) for name in type.__getattribute__(each, "__dict__")}
     names |= {
         name for each in mro_of(kind) for name in type.__getattribute__(each, "__dict__").get("__annotations__", ())

@@ -1,7 +1,10 @@
 """Hints of the call that failed: the parameters of the function, and the tables and arrays of the program's line.
 
-It runs in the worker process of an execution as well, and is imported once there is a failure. Functions are found by
-the names in the source, without running any code of the program.
+``f() got an unexpected keyword argument 'colour'`` does not say which arguments there are; the function in reach of the
+frame does. Functions are found by the names in the source, without running any code of the program; `inspect.signature`
+runs under a limit of steps, as it may meet a property.
+
+It runs in the worker process of an execution as well, and is imported once there is a failure.
 """
 
 from __future__ import annotations
@@ -39,7 +42,10 @@ _DOCUMENTED = re.compile(r"(?:^|\n)(?P<name>\w+)\((?P<parameters>[^()]*=[^()]*)\
 
 
 def own_call(calls: Sequence[Call]) -> Call | None:
-    """Return the innermost call of the program itself; of those of libraries alone, the innermost."""
+    """Return the innermost call of the program itself; of those of libraries alone, the innermost.
+
+    Hints about the program's own line are taken from this call, as that is the line to be corrected.
+    """
     for call in reversed(calls):
         if not is_library(call.frame.f_code.co_filename):
             return call
@@ -47,7 +53,11 @@ def own_call(calls: Sequence[Call]) -> Call | None:
 
 
 def signature_hints(exc: BaseException, calls: Sequence[Call]) -> dict[str, Json]:
-    """Return the ``parameters`` that a function takes, ``required`` ones apart, where a call of it was refused."""
+    """Return the ``parameters`` that a function takes, ``required`` ones apart, where a call of it was refused.
+
+    It applies to a TypeError or AttributeError whose message speaks of an argument or a keyword. The first of these
+    that is known counts: the properties of an object's ``set()``, the function that handed the keyword on, the callee.
+    """
     if not (is_instance(exc, TypeError) or is_instance(exc, AttributeError)):
         return {}
     args = exception_slot(exc, BaseException, "args")
@@ -70,7 +80,10 @@ def signature_hints(exc: BaseException, calls: Sequence[Call]) -> dict[str, Json
 
 
 def _handed_on(message: str, call: Call | None) -> list[Json]:
-    """Return the parameters of the program's own call, where it handed a misspelt one of them on with ``**kwargs``."""
+    """Return the parameters of the program's own call, where it handed a misspelt one of them on with ``**kwargs``.
+
+    The library's inner function refuses the keyword, though the misspelling is that of the outer call.
+    """
     import ast
     import difflib
 
@@ -100,7 +113,10 @@ def _named(callee: object) -> list[str]:
 
 
 def _owners(message: str, calls: Sequence[Call]) -> Iterator[tuple[str, object]]:
-    """Yield the method that a message names and the object it was called on: `Line2D.set()`, `self` of the raiser."""
+    """Yield the method that a message names and the object it was called on: `Line2D.set()`, `self` of the raiser.
+
+    Only the last three calls are searched.
+    """
     named = re.match(r"(\w+)\.(\w+)\(\)", message)
     if named is None or not calls:
         return
@@ -123,7 +139,10 @@ def _settable(owner: object) -> list[Json]:
 
 
 def _callee(call: Call | None) -> object:
-    """Return the function that a call was at; None where it is not known for sure."""
+    """Return the function that a call was at; None where it is not known for sure.
+
+    A method is found on the class of its object, also where that object is made on the same line, ``Model().fit(x)``.
+    """
     from resilience.report._hints import UNKNOWN, evaluate, failed_expression
 
     node = failed_expression(call) if call is not None else None
@@ -157,6 +176,10 @@ def _result(node: object, call: Call) -> object:
 
 
 def _parameters(callee: object) -> dict[str, Json] | None:
+    """Return the parameters that can be given by name, and those without a default.
+
+    None for a function with ``**kwargs``, which takes any keyword, and where the signature cannot be had.
+    """
     if callee is None:
         return None
     import inspect
@@ -182,7 +205,10 @@ def _parameters(callee: object) -> dict[str, Json] | None:
 
 
 def _documented(callee: Any) -> dict[str, Json] | None:
-    """Return the parameters that the documentation of a class begins with: ``timedelta(days=0, seconds=0, ...)``."""
+    """Return the parameters that the documentation of a class begins with: ``timedelta(days=0, seconds=0, ...)``.
+
+    Classes in C have no signature that `inspect` can read.
+    """
     if not issubclass(class_of(callee), type):
         return None
     text = class_attribute(callee, "__doc__")
@@ -194,7 +220,11 @@ def _documented(callee: Any) -> dict[str, Json] | None:
 
 
 def object_hints(calls: Sequence[Call]) -> dict[str, Json]:
-    """Return the ``objects``: tables and arrays on the program's line, and the one that a library was at."""
+    """Return the ``objects``: tables and arrays on the program's line, and the one that a library was at.
+
+    Where none of the known libraries is imported, nothing is looked at. At most four objects of the line are described,
+    by `facts_of`; the one of the library has the empty name.
+    """
     import sys
 
     if not any(each in sys.modules for each in ("pandas", "polars", "numpy", "xarray")):
@@ -216,7 +246,7 @@ def object_hints(calls: Sequence[Call]) -> dict[str, Json]:
 
 
 def _objects(call: Call) -> Iterator[tuple[str, object]]:
-    """Yield the variables of the statement that failed."""
+    """Yield the names, attributes and subscripts of the statement that failed, as written, with their values."""
     import ast
 
     from resilience.report._hints import UNKNOWN, evaluate
@@ -233,7 +263,10 @@ def _objects(call: Call) -> Iterator[tuple[str, object]]:
 
 
 def _statement(call: Call) -> list[Any]:
-    """Return the trees of the line that a call was at, and of those it goes on in, where they can be parsed."""
+    """Return the trees of the line that a call was at, and of those it goes on in, where they can be parsed.
+
+    Lines are added until the text parses, at most 40; the head of a block is parsed with ``pass`` as its body.
+    """
     import ast
     import textwrap
 

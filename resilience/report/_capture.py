@@ -1,5 +1,10 @@
 """Capture of a live exception as plain JSON values, which outlive the exception and its process.
 
+A live traceback keeps every frame and its variables alive, and cannot be sent to another process; a `Captured` can. The
+module owns the limits of a capture: the length of a message, the number of notes and members, the depth of causes.
+Objects are looked at statically. The few attributes that may be code of the program, such as ``__str__``, are read
+under a limit of steps, and where they fail, a short note takes the place of the message.
+
 It runs in the worker process of an execution as well. So it imports the standard library alone, and that only once
 there is a failure. A worker that hides the toolkit from the program makes it importable again during the call.
 """
@@ -45,6 +50,8 @@ def capture(
     or a property of the exception or of a variable raises, lies or does not end. Values under secret names are
     redacted. No Exception leaves it; a BaseException does, such as the signal of a time limit.
 
+    An *exc* that was never raised has no frames and no variables, and is captured all the same.
+
     >>> try:
     ...     {"lamp": 9.5}["sofa"]
     ... except KeyError as error:
@@ -72,7 +79,11 @@ def capture(
 
 
 class _Capturer:
-    """Captures one exception, its causes, and the members of its group, within common limits."""
+    """Captures one exception, its causes, and the members of its group, within common limits.
+
+    The limits hold for the whole tree: 30 exceptions, 10 levels, and one budget of values in `safe_repr`. `seen` has
+    the exceptions captured so far, by identity; it ends cycles such as a cause that leads back to its effect.
+    """
 
     def __init__(self, hidden: Callable[[str], bool] | None) -> None:
         self.hidden = hidden
@@ -80,6 +91,11 @@ class _Capturer:
         self.seen: set[int] = set()
 
     def capture_one(self, exc: BaseException, relation: Relation, depth: int) -> Captured:
+        """Return *exc* as plain values, with its causes and members, in the order of the keys of `Captured`.
+
+        *relation* is the one to the exception that refers to it, *depth* the distance from the exception that was
+        raised. ``traceback`` stays empty: `capture` sets it once, as CPython's text covers the whole tree.
+        """
         self.seen.add(id(exc))
         kind = type(exc)
         calls = calls_of(exception_slot(exc, BaseException, "__traceback__"), self.hidden)
@@ -104,6 +120,11 @@ class _Capturer:
         }
 
     def _message(self, exc: BaseException) -> str:
+        """Return the message, bounded; of a syntax error without the file and line that ``str()`` appends.
+
+        A ``__str__`` that raises, returns no text or takes too many steps gives
+        ``<PaymentError whose message cannot be read>``.
+        """
         if is_instance(exc, SyntaxError):
             message = exception_slot(exc, SyntaxError, "msg")
             if type(message) is str and message:  # str() would append the file and the line
@@ -114,11 +135,16 @@ class _Capturer:
             return f"<{name_of(type(exc))} whose message cannot be read>"
 
     def _globals(self, calls: list[Call]) -> dict[str, Json]:
+        """Return the variables of the module that the innermost call belongs to; none without a traceback."""
         if not calls:
             return {}
         return self.safe_repr.variables(calls[-1].frame.f_globals, module=True)
 
     def _syntax(self, exc: BaseException) -> CapturedSyntax | None:
+        """Return the place that the parser gives for a SyntaxError; None for any other exception.
+
+        A program may raise a SyntaxError with arguments of any type, so a field of the wrong type counts as not known.
+        """
         if not is_instance(exc, SyntaxError):
             return None
         name, text = exception_slot(exc, SyntaxError, "filename"), exception_slot(exc, SyntaxError, "text")
@@ -137,6 +163,7 @@ class _Capturer:
         }
 
     def _hints(self, exc: BaseException, calls: list[Call]) -> dict[str, Json]:
+        """Return the facts that only live objects have: see `Captured`. A report does without them where they fail."""
         from resilience.report._hints import hints_of
 
         try:
@@ -145,6 +172,10 @@ class _Capturer:
             return {}
 
     def _cause(self, exc: BaseException, depth: int) -> Captured | None:
+        """Return the exception that led to this one, captured: ``__cause__``, else ``__context__``.
+
+        The context is left out after ``raise ... from None``, as in CPython's own text. None beyond the limits.
+        """
         relation: Relation = "cause"
         down = exception_slot(exc, BaseException, "__cause__")
         if down is None and not exception_slot(exc, BaseException, "__suppress_context__"):
@@ -155,6 +186,7 @@ class _Capturer:
         return self.capture_one(down, relation, depth + 1)
 
     def _members(self, exc: BaseException, depth: int) -> list[Captured]:
+        """Return the first members of an exception group, captured; an empty list for any other exception."""
         if not issubclass(type(exc), BaseExceptionGroup):
             return []
         members: tuple[BaseException, ...] = exception_slot(exc, BaseExceptionGroup, "exceptions")
@@ -163,6 +195,7 @@ class _Capturer:
         ]
 
     def _is_new(self, exc: object, depth: int) -> TypeGuard[BaseException]:
+        """Whether *exc* is an exception that has not been captured yet, within the limits of depth and number."""
         return (
             is_instance(exc, BaseException)
             and depth < _MAX_DEPTH
@@ -178,6 +211,10 @@ def _traceback(exc: BaseException, hidden: Callable[[str], bool] | None) -> str:
 
 
 def _notes(exc: BaseException) -> list[str]:
+    """Return the notes of an exception, as `BaseException.add_note` leaves them, bounded in number and length.
+
+    ``__notes__`` is an ordinary attribute, which a program may set to anything: only texts in a list are notes.
+    """
     held = exception_slot(exc, BaseException, "__dict__").get("__notes__")
     kind = class_of(held)
     if kind is not list:
@@ -186,7 +223,11 @@ def _notes(exc: BaseException) -> list[str]:
 
 
 def _label_of(exc: BaseException, name: str) -> str | None:
-    """Return an attribute of an exception that is a word, or an enum-like object with a label."""
+    """Return an attribute of an exception that is a word, or an enum-like object with a label.
+
+    *name* is ``code`` or ``category``. It may be a property, so reading it is limited in steps; a text of more than 100
+    characters is no label.
+    """
     try:
         found = with_step_limit(lambda: getattr(exc, name, None))
         label = found if isinstance(found, str) else getattr(found, "label", None)
@@ -215,7 +256,11 @@ def _first_line(text: str) -> str:
 
 
 def _redacted(found: Captured, secrets: set[str]) -> Captured:
-    """Return *found* with each of *secrets* redacted in every text: the values found under secret names."""
+    """Return *found* with each of *secrets* redacted in every text: the values found under secret names.
+
+    A password in a variable often stands in the message, too: ``cannot log in with hunter2``. Longer secrets are
+    replaced first, so that a secret within another one leaves no part of it.
+    """
     if not secrets:
         return found
     from resilience.errors._secrets import REDACTED

@@ -1,5 +1,8 @@
 """Assembly of a report: diagnosis, location, recovery and redaction of one failure.
 
+`diagnose` finds the cause, `locate_failure` the line, `recovery_options` the next steps; this module puts their answers
+together and decides nothing about causes. It works on the plain values of a `Failure` and runs no code of the program.
+
 Every text of the report goes through one `Redaction`, made here. A field that is added later must, too.
 """
 
@@ -36,6 +39,9 @@ def explain(failure: Failure) -> ErrorReport:
 
     What comes back holds no values under secret names, no credentials of the usual forms and no paths of the host
     outside of the program, whatever *failure* holds.
+
+    *failure* may come from another process, and need not have an exception: a process that was killed gets a report,
+    too.
 
     >>> report = explain(Failure(category=ErrorCategory.MEMORY, error_type="MemoryError", message="too much", line=3))
     >>> report.error_summary, bool(report.suggestions)
@@ -82,7 +88,10 @@ def _now() -> datetime.datetime:
 
 
 def _sources(failure: Failure, location: Location) -> list[str]:
-    """Return the texts in which secrets stand as literals."""
+    """Return the texts in which secrets stand as literals: the program, and the lines of it that are shown.
+
+    The lines are searched as well, since the failure may be in a file other than the program's source.
+    """
     shown = [line.code for line in location.excerpt]
     if failure.exception is not None:
         shown += [frame["code"] for frame in failure.exception["frames"]]
@@ -90,7 +99,10 @@ def _sources(failure: Failure, location: Location) -> list[str]:
 
 
 def _messages(failure: Failure) -> list[str]:
-    """Return what the exceptions say: it is quoted in what is found out of them."""
+    """Return the messages and notes of the exception, its causes and its members.
+
+    Diagnosis quotes them, so a secret in one of them must be known before any text of the report is redacted.
+    """
     found = [failure.message]
     waiting = [failure.exception]
     while waiting:
@@ -106,7 +118,11 @@ PYTHONS_GUESS = re.compile(r"\. Did you mean '(?P<name>[^']+)'\?$")
 
 
 def _summary(failure: Failure, location: Location, message: str, fix: str | None) -> str:
-    """Return the type, the line and the message, without a guess of Python's own that the *fix* does not share."""
+    """Return the type, the line and the message, without a guess of Python's own that the *fix* does not share.
+
+    The result is like ``KeyError on line 3: 'lmap'``. Python 3.13 may add ``Did you mean 'x'?``; next to a corrected
+    line with another name, the report would give two proposals.
+    """
     where = ""
     if location.line is not None:
         where = f" on line {location.line}"
@@ -120,6 +136,10 @@ def _summary(failure: Failure, location: Location, message: str, fix: str | None
 def _exception(
     failure: Failure, diagnosis: Diagnosis, local_variables: Mapping[str, Json], redaction: Redaction
 ) -> ExceptionInfo | None:
+    """Return the exception for the report, with the advice on it; None where no exception was raised.
+
+    *local_variables* are those of the located frame, which need not be the innermost: a library may fail below it.
+    """
     raised = failure.exception
     if raised is None:
         return None
@@ -139,6 +159,10 @@ def _info(
     context: str = "",
     suggestions: tuple[str, ...] = (),
 ) -> ExceptionInfo:
+    """Return one exception of the tree, redacted, with its cause and members.
+
+    *context* and *suggestions* belong to the exception that was raised; the advice covers its causes and members.
+    """
     cause = raised["cause"]
     return ExceptionInfo(
         type=raised["type"],
@@ -158,6 +182,7 @@ def _info(
 
 
 def _locals_of(raised: Captured, redaction: Redaction) -> dict[str, Json]:
+    """Return the variables of the innermost frame of the program itself, redacted."""
     frame = program_frame(raised)
     return {} if frame is None else redaction.mapping(frame["locals"])
 
@@ -177,7 +202,10 @@ def _frame(frame: CapturedFrame, redaction: Redaction) -> TracebackFrame:
 
 
 def _specifics(failure: Failure, diagnosis: Diagnosis, location: Location) -> dict[str, Json]:
-    """Return what belongs to failures of this category: what was given counts more than what was derived."""
+    """Return what belongs to failures of this category: what was given counts more than what was derived.
+
+    The derived facts are named as `_level_fields` has them, for example ``last_executed_line`` of a time-out.
+    """
     derived: dict[str, Json] = {}
     raised, violation, progress = failure.exception, failure.violation, failure.progress
     if violation is not None:
@@ -194,6 +222,11 @@ def _specifics(failure: Failure, diagnosis: Diagnosis, location: Location) -> di
 
 
 def _context(failure: Failure, location: Location) -> ExecutionContext:
+    """Return the names in scope, at most 100, and the lines that were run.
+
+    Locals come first, then the variables that the executor recorded, then globals. ``...`` among the captured names
+    marks those left out, and is no name.
+    """
     raised, progress = failure.exception, failure.progress
     names = dict.fromkeys(name for name in location.variables if name != "...")
     if progress is not None:
@@ -208,7 +241,10 @@ def _context(failure: Failure, location: Location) -> ExecutionContext:
 
 
 def _path(failure: Failure, location: Location) -> tuple[str, ...]:
-    """Return the lines that were reached, the one that failed last; without a record of them, the calls."""
+    """Return the lines that were reached, the one that failed last; without a record of them, the calls.
+
+    For example ``("line 1", "line 2", "line 3 (failed)")``, or ``("shop.py line 9", "shop.py line 4 (failed)")``.
+    """
     progress, raised = failure.progress, failure.exception
     if progress is not None and progress.path:
         lines = list(progress.path)
@@ -222,6 +258,7 @@ def _path(failure: Failure, location: Location) -> tuple[str, ...]:
 
 
 def _violation(failure: Failure, redaction: Redaction) -> dict[str, Json] | None:
+    """Return the forbidden operation under the keys of the JSON report; None for any other failure."""
     violation = failure.violation
     if violation is None:
         return None

@@ -1,4 +1,8 @@
-"""Folding of what a program printed: the end of it, without what a progress bar overwrote and without repetitions."""
+"""Folding of what a program printed: the end of it, without what a progress bar overwrote and without repetitions.
+
+For a model, a thousand lines of progress cost tokens and say nothing. Lines count as repeated where they differ in
+digits, bars and marks alone. Only the last 100 000 characters are read; the order of lines stays as it was.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,8 @@ _MAX_READ = 100_000
 def folded(text: str) -> list[str]:
     r"""Return the lines of an output as a terminal would end with them, floods folded.
 
+    Blank lines and rulers such as ``==========`` are left out, and so are colours.
+
     >>> folded("10%\r50%\r100%\ndone\n")
     ['100%', 'done']
     >>> folded("".join(f"step {number}\n" for number in range(100)) + "ready\n")
@@ -35,6 +41,7 @@ def _overwritten(line: str) -> str:
 
 
 def _runs(lines: list[str]) -> Iterator[str]:
+    """Yield the lines; of a run of more than three similar ones the first, a count of those between, and the last."""
     for _, run in groupby(lines, key=lambda line: _VARYING.sub("0", line)):
         alike = list(run)
         if len(alike) <= _ALIKE:

@@ -1,5 +1,9 @@
 """Frames of a traceback, limited in number and without repetitions.
 
+Endless recursion leaves a thousand equal calls. A report keeps the first 15 and the last 25 calls, and counts the
+others. The module owns the positions as well: the compiler's columns count bytes, those of a report count characters.
+Variables are rendered by `SafeRepr`.
+
 It runs in the worker process of an execution as well, so it imports nothing that is slow to import before it is used.
 """
 
@@ -27,7 +31,11 @@ _MAX_CODE = 500
 
 
 class Call:
-    """One entry of a traceback."""
+    """One entry of a traceback: the frame, and the line and instruction that it was at when the exception passed.
+
+    The frame itself does not tell: its ``f_lineno`` moves on while the exception is handled. *instruction* is the
+    offset of the bytecode in bytes, negative where there is none.
+    """
 
     __slots__ = ("frame", "instruction", "line")
 
@@ -38,7 +46,11 @@ class Call:
 
 
 def calls_of(entry: TracebackType | None, hidden: Callable[[str], bool] | None) -> list[Call]:
-    """Return the calls of a traceback, the outermost first, without those in files that are *hidden*."""
+    """Return the calls of a traceback, the outermost first, without those in files that are *hidden*.
+
+    *entry* is the ``__traceback__`` of an exception, None for one that was never raised. *hidden* decides by the file
+    name; the executor leaves its own frames out so.
+    """
     found: list[Call] = []
     while entry is not None:
         if hidden is None or not hidden(entry.tb_frame.f_code.co_filename):
@@ -48,14 +60,20 @@ def calls_of(entry: TracebackType | None, hidden: Callable[[str], bool] | None) 
 
 
 def frames_of(calls: Sequence[Call], safe_repr: SafeRepr) -> tuple[list[CapturedFrame], int]:
-    """Return the captured frames of *calls*, and the number of those left out."""
+    """Return the captured frames of *calls*, and the number of those left out.
+
+    Rendering begins with the innermost call, so that the budget of `SafeRepr` runs out at the outermost ones.
+    """
     kept = _few(_without_repeats(calls))
     # What is innermost is looked at first: it matters most, and there is an end to looking.
     return [_frame(call, safe_repr) for call in reversed(kept)][::-1], len(calls) - len(kept)
 
 
 def _without_repeats(calls: Sequence[Call]) -> list[Call]:
-    """Return the calls without those in the middle of a run of the same one."""
+    """Return the calls without those in the middle of a run of the same one.
+
+    Of a run three calls stay: the first two and the last one.
+    """
     found: list[Call] = []
     run = 0
     for call in calls:
@@ -69,6 +87,7 @@ def _without_repeats(calls: Sequence[Call]) -> list[Call]:
 
 
 def _few(calls: list[Call]) -> list[Call]:
+    """Return the first 15 and the last 25 of more than 40 calls: how it began, and how it ended."""
     if len(calls) <= MAX_FRAMES:
         return calls
     return calls[:_FIRST] + calls[_FIRST - MAX_FRAMES :]
@@ -109,7 +128,11 @@ def locals_of(frame: FrameType) -> Mapping[str, Any]:
 
 
 def span_of(call: Call) -> tuple[int | None, int | None, int | None]:
-    """Return the last line, the first column and the column behind the end of what a call was at, in characters."""
+    """Return the last line, the first column and the column behind the end of what a call was at, in characters.
+
+    The columns are None where the interpreter keeps none (``python -X no_debug_ranges``), and all three where the
+    instruction belongs to another line than the traceback names.
+    """
     if call.instruction < 0:
         return None, None, None
     where = next(islice(call.frame.f_code.co_positions(), call.instruction // 2, None), (None,) * 4)
@@ -120,7 +143,10 @@ def span_of(call: Call) -> tuple[int | None, int | None, int | None]:
 
 
 def line_of(call: Call, line: int) -> str:
-    """Return a line of the source that a call stands in; empty where there is no source."""
+    """Return a line of the source that a call stands in; empty where there is no source.
+
+    The globals of the frame let `linecache` ask the loader of a module, which a module in an archive needs.
+    """
     import linecache
 
     return linecache.getline(call.frame.f_code.co_filename, line, call.frame.f_globals)

@@ -1,4 +1,10 @@
-"""Report of a live exception, in any program."""
+"""Report of a live exception, in any program.
+
+Captures the exception, classifies it, and adds the source and the state of the process; together they are a `Failure`,
+the input of `explain`. It serves exceptions that were caught in this process. The executor and the parser of saved
+tracebacks make their `Failure` themselves. Attributes of the exception may be code of the program, which runs under a
+limit of steps.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +35,11 @@ def report_of(exc: BaseException, *, source: str | None = None, filename: str = 
 
 
 def failure_of(exc: BaseException, *, source: str | None = None, filename: str = "<string>") -> Failure:
-    """Return an exception as the input of a report."""
+    """Return an exception as the input of a report.
+
+    Without *source*, the file that the failure is in is read, where it has at most 200 000 characters. Raises TypeError
+    for an *exc* that is not an exception, such as a class.
+    """
     if not isinstance(exc, BaseException):
         raise TypeError(f"exc={exc!r}: give an exception")
     raised = capture(exc, source=source, filename=filename)
@@ -48,6 +58,7 @@ def failure_of(exc: BaseException, *, source: str | None = None, filename: str =
 
 
 def _category(exc: BaseException) -> ErrorCategory:
+    """Return the category that `classify` finds; UNKNOWN where reading the attributes takes too many steps."""
     try:
         return with_step_limit(lambda: classify(exc))  # which reads attributes, and those may be code
     except StepLimitError:
@@ -55,7 +66,11 @@ def _category(exc: BaseException) -> ErrorCategory:
 
 
 def _program(raised: Captured) -> tuple[str, str | None]:
-    """Return the file that the failure is in, and its text where that can be read."""
+    """Return the file that the failure is in, and its text where that can be read.
+
+    The parser names the file of a syntax error; any other failure is in the innermost frame of the program itself. The
+    text is None where the file cannot be read or is larger than `_MAX_SOURCE`.
+    """
     syntax, frame = raised["syntax"], program_frame(raised)
     filename = (syntax or frame or {"filename": "<string>"})["filename"]
     lines = linecache.getlines(filename)
@@ -64,6 +79,7 @@ def _program(raised: Captured) -> tuple[str, str | None]:
 
 
 def _system() -> dict[str, Json]:
+    """Return the facts of this process that failures depend on, such as the recursion limit."""
     return {
         "python_version": platform.python_version(),
         "implementation": platform.python_implementation(),

@@ -1,7 +1,12 @@
 """Hints that only live objects can give: names in reach, keys of a mapping, the length of a sequence.
 
-Runs no code of the program: no property, no ``__getattr__``, no ``__dir__``. It runs in the worker process of an
-execution as well, and is imported once there is a failure.
+A traceback says ``KeyError: 'lmap'``; a correction needs the keys that the mapping has. They are collected here, as
+plain values, before the objects are gone, and `_diagnosis` chooses among them. Numbers of names, keys and files are
+bounded.
+
+Runs no code of the program: no property, no ``__getattr__``, no ``__dir__``. A value that is not certain without that
+is `UNKNOWN`, never a guess. It runs in the worker process of an execution as well, and is imported once there is a
+failure.
 """
 
 from __future__ import annotations
@@ -40,7 +45,11 @@ UNKNOWN = object()
 
 
 def hints_of(exc: BaseException, calls: Sequence[Call], safe_repr: SafeRepr) -> dict[str, Json]:
-    """Return the hints of an exception with *calls*, the innermost last: see `Captured`."""
+    """Return the hints of an exception with *calls*, the innermost last: see `Captured`.
+
+    The class of *exc* decides what is looked for; parameters, tables and alternatives of a refused word come on top. An
+    error of it costs the hints alone: `capture` catches it.
+    """
     from resilience.report._call_hints import object_hints, own_call, signature_hints
 
     call = calls[-1] if calls else None
@@ -74,6 +83,7 @@ def _names(names: Iterable[object]) -> list[Json]:
 
 
 def _name_hints(exc: NameError, call: Call | None) -> dict[str, Json]:
+    """Return the name that is not defined and all names in reach, ``self.price`` first where the object has it."""
     name = exception_slot(exc, NameError, "name")
     if name is None and is_instance(exc, UnboundLocalError) and type(exc.args[0]) is str:  # it has none
         name = exc.args[0].partition("'")[2].partition("'")[0]
@@ -99,6 +109,7 @@ def _attributes_of(value: Any) -> dict[str, None]:
 
 
 def _attribute_hints(exc: AttributeError) -> dict[str, Json]:
+    """Return the attribute that is missing, the type of its object and the object's attributes: see `Captured`."""
     name, owner = exception_slot(exc, AttributeError, "name"), exception_slot(exc, AttributeError, "obj")
     if type(name) is not str or (owner is None and "NoneType" not in str(exception_slot(exc, BaseException, "args"))):
         return {}  # raised by a library that names an attribute, and no object
@@ -106,6 +117,10 @@ def _attribute_hints(exc: AttributeError) -> dict[str, Json]:
 
 
 def _hints_of_attribute(name: str, owner: Any) -> dict[str, Json]:
+    """Return the hints of the attribute *name* that *owner*, an object, a class or a module, does not have.
+
+    ``owner`` is text for a sentence: ``module json``, ``class Order``, ``dict``.
+    """
     if type(owner) is _MODULE:
         called = f"module {_module_name(owner)}"
     elif issubclass(class_of(owner), type):
@@ -132,7 +147,10 @@ def _library_of(owner: Any) -> str:
 
 
 def _of_failed_attribute(calls: Sequence[Call]) -> dict[str, Json]:
-    """Return the hints of an attribute error that a library has raised without the object: those of the program."""
+    """Return the hints of an attribute error that a library has raised without the object: those of the program.
+
+    The expression of the program's line is evaluated statically: of ``frame.colums`` the attributes of ``frame``.
+    """
     from resilience.report._call_hints import own_call
 
     call = own_call(calls)
@@ -153,6 +171,7 @@ def _module_name(module: object) -> str:
 
 
 def _import_hints(exc: ImportError) -> dict[str, Json]:
+    """Return the name that a module does not have, or the module that does not exist, and names to compare it with."""
     module = exception_slot(exc, ImportError, "name")
     if type(module) is not str:
         return {}
@@ -167,7 +186,10 @@ def _import_hints(exc: ImportError) -> dict[str, Json]:
 
 
 def _modules_beside(module: str) -> dict[str, Json]:
-    """Return the modules that *module* could have been meant for: in its package, or at the top."""
+    """Return the modules that *module* could have been meant for: in its package, or at the top.
+
+    In a package all modules are given, at the top level similar ones alone: an environment may hold thousands.
+    """
     package = module.rpartition(".")[0]
     if package:
         return {"package": package, "names": _names(_modules_in(sys.modules.get(package)))}
@@ -176,6 +198,7 @@ def _modules_beside(module: str) -> dict[str, Json]:
 
 
 def _similar(word: str, names: list[str]) -> list[str]:
+    """Return the *names* that are like *word*: first those that differ in case and underscores alone."""
     import difflib
 
     same = [name for name in names if name.lower().replace("_", "") == word.lower().replace("_", "")]
@@ -188,7 +211,10 @@ def _modules_in(package: object) -> list[str]:
 
 
 def _found_in(path: Any) -> list[str]:
-    """Return the modules in the directories of *path*; None: of all where modules are looked for. None is imported."""
+    """Return the modules in the directories of *path*; None: of all where modules are looked for. None is imported.
+
+    A finder that the program has installed may raise anything; then there are none.
+    """
     import pkgutil
 
     try:
@@ -198,6 +224,7 @@ def _found_in(path: Any) -> list[str]:
 
 
 def _imported_name(exc: ImportError) -> str | None:
+    """Return the name of a ``from module import name`` that failed; before Python 3.12 the message alone has it."""
     if "name_from" in vars(ImportError):  # since CPython 3.12
         wanted = exception_slot(exc, ImportError, "name_from")
     else:
@@ -207,7 +234,10 @@ def _imported_name(exc: ImportError) -> str | None:
 
 
 def _file_hints(exc: OSError) -> dict[str, Json]:
-    """Return the files beside the one that is missing."""
+    """Return the path of the file that is missing, whether its directory exists, and similar names in there.
+
+    At most 2000 entries of the directory are read. A path that is no text, such as a file descriptor, has no hints.
+    """
     import os
 
     path = exception_slot(exc, OSError, "filename")
@@ -224,6 +254,10 @@ def _file_hints(exc: OSError) -> dict[str, Json]:
 
 
 def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: SafeRepr) -> dict[str, Json]:
+    """Return the key or the index that failed, and the keys or the length of the object that it was asked of.
+
+    ``nested`` is the path to a mapping further down that has the key: ``["data", "user"]`` for ``reply["name"]``.
+    """
     asked = _failed_subscript(call) if call is not None else None
     if asked is None:
         return {"key": safe_repr.render(exc.args[0])} if is_instance(exc, KeyError) and len(exc.args) == 1 else {}
@@ -245,7 +279,10 @@ def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: S
 
 
 def _path_to(mapping: Any, key: object, depth: int = 3) -> list[str]:
-    """Return the keys that lead from a dict to the dict below it that has *key*."""
+    """Return the keys that lead from a dict to the dict below it that has *key*.
+
+    It descends *depth* levels, into plain dicts under text keys alone, at most 50 of them in each.
+    """
     plain: Any = dict
     if type(key) is not str or depth == 0:
         return []
@@ -265,7 +302,10 @@ def _path_to(mapping: Any, key: object, depth: int = 3) -> list[str]:
 
 
 def _failed_subscript(call: Call) -> tuple[Any, Any] | None:
-    """Return the object and the key of the subscript that failed, where both are known without running any code."""
+    """Return the object and the key of the subscript that failed, where both are known without running any code.
+
+    Calls of ``pop`` and ``remove`` count as subscripts, as they fail with the same exceptions.
+    """
     node = failed_expression(call)
     import ast
 
@@ -280,7 +320,10 @@ def _failed_subscript(call: Call) -> tuple[Any, Any] | None:
 
 
 def failed_expression(call: Call) -> ast.expr | None:
-    """Return the expression that a call was at."""
+    """Return the expression that a call was at, parsed from its source by the positions that the compiler has kept.
+
+    None without positions or source, for more than 20 lines, and for a statement that is no expression.
+    """
     import ast
 
     end_line, column, end_column = span_of(call)
@@ -298,7 +341,11 @@ def failed_expression(call: Call) -> ast.expr | None:
 
 
 def evaluate(node: ast.expr, call: Call) -> Any:
-    """Return what an expression stands for, where that is sure without running any code of the program."""
+    """Return what an expression stands for, where that is sure without running any code of the program.
+
+    Names, attributes kept by the instance, and items of plain dicts, lists and tuples can be looked up so; a call or an
+    operator cannot, and gives `UNKNOWN`. The result is the live object: render it before it leaves the process.
+    """
     import ast
 
     if isinstance(node, ast.Constant):
@@ -319,7 +366,10 @@ def evaluate(node: ast.expr, call: Call) -> Any:
 
 
 def _item_of(of: Any, key: Any) -> Any:
-    # Of the exact types only, and by keys whose hash and comparison are Python's own.
+    """Return an item of a plain container; `UNKNOWN` for any other type, or where it has no such item.
+
+    Only exact types, and keys whose hash and comparison are Python's own: those of a subclass are code of the program.
+    """
     kind = class_of(of)
     if kind is dict and type(key) in (str, int):
         return of.get(key, UNKNOWN)

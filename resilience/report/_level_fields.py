@@ -1,4 +1,8 @@
-"""Keys of `error_details`, by category and by level."""
+"""Keys of `error_details`, by category and by level.
+
+The one table of these keys: `_levels` writes a report by it, and `schema` describes it. A key that is added here must
+get a schema there, and a fact under its name in `specifics` or in `_levels`.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,8 @@ DETAIL_LEVELS: Mapping[str, int] = {
 
 def detail_keys(category: ErrorCategory, level: int = 3) -> tuple[str, ...]:
     """Return the keys of `error_details` for a failure of *category*.
+
+    Keys that all categories have surround those of the category, so that reports of all categories read alike.
 
     >>> detail_keys(ErrorCategory.SYNTAX, 2)
     ('error_type', 'error_message', 'line_number', 'column_number', 'problematic_code', 'immediate_cause', \

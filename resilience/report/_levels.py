@@ -1,7 +1,9 @@
 """The report as JSON, in four levels of detail.
 
 Each level includes the one before it: 1 is a summary, 2 adds location, calls and cause, 3 adds variables, advice and
-partial results, 4 adds the state of the system. `_level_fields` has the keys, `schema` describes the result.
+partial results, 4 adds the state of the system. `_level_fields` has the keys of the details, `schema` describes the
+result. Texts are redacted already; here they are only arranged. A key of a level is always there, with null where
+nothing is known, so that its reader need not test for it.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ _SUMMARY, _TECHNICAL, _CONTEXT, _SYSTEM = 1, 2, 3, 4
 
 
 def report_dict(report: ErrorReport, level: int) -> dict[str, Json]:
-    """Return a report in the detail of *level*. Raises ValueError for a level that is none."""
+    """Return a report in the detail of *level*, 1 to 4. Raises ValueError for any other level.
+
+    ``success`` is false in every report, so that a caller that gets results and reports alike can tell them apart.
+    """
     if level not in (_SUMMARY, _TECHNICAL, _CONTEXT, _SYSTEM):
         raise ValueError(f"level={level!r}: give 1 (summary), 2 (technical), 3 (with context) or 4 (with the system)")
     found: dict[str, Json] = {
@@ -55,7 +60,7 @@ def report_dict(report: ErrorReport, level: int) -> dict[str, Json]:
 
 
 def format_timestamp(timestamp: datetime.datetime) -> str:
-    """Return a time in the format of reports.
+    """Return a time in the format of reports: UTC, in whole seconds, with ``Z`` at its end.
 
     >>> format_timestamp(datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC))
     '2026-01-01T12:00:00Z'
@@ -64,7 +69,10 @@ def format_timestamp(timestamp: datetime.datetime) -> str:
 
 
 def exception_dict(info: ExceptionInfo, level: int) -> dict[str, Json]:
-    """Return an exception, with its cause and members, in the detail of *level*, which is 2 or more."""
+    """Return an exception, with its cause and members, in the detail of *level*, which is 2 or more.
+
+    Variables and advice come with level 3, the variables of the module with level 4.
+    """
     found: dict[str, Json] = {
         "type": info.type,
         "message": info.message,
@@ -86,6 +94,7 @@ def exception_dict(info: ExceptionInfo, level: int) -> dict[str, Json]:
 
 
 def _optional(convert: Callable[[T], dict[str, Json]], value: T | None) -> dict[str, Json] | None:
+    """Convert a value that may be None; None stays null in the JSON."""
     if value is None:
         return None
     return convert(value)
@@ -108,6 +117,7 @@ def _frame(frame: TracebackFrame, level: int) -> dict[str, Json]:
 
 
 def _details(report: ErrorReport, level: int) -> dict[str, Json]:
+    """Return the ``error_details``: the keys that the category has at *level*, in the order of `_level_fields`."""
     context = report.execution_context
     known: dict[str, Json] = {
         **report.specifics,
@@ -126,6 +136,7 @@ def _details(report: ErrorReport, level: int) -> dict[str, Json]:
 
 
 def _of_category(report: ErrorReport) -> dict[str, Json]:
+    """Return the details that come from other fields of the report, for the categories that have such details."""
     if report.category is ErrorCategory.SYNTAX:
         return {"problematic_code": report.code_line}
     if report.category is ErrorCategory.RUNTIME:

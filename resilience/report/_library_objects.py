@@ -1,8 +1,11 @@
 """Facts of tables and arrays: columns, labels, shapes and types, as their libraries tell them.
 
-Objects of pandas, polars, numpy and xarray are known by their classes, so their own code may run, under a limit of
-steps. It runs in the worker process of an execution as well, imports none of these libraries, and is imported once
-there is a failure.
+Of a table of a million rows, the names and types of its columns explain a failure, not its first rows. Objects of
+pandas, polars, numpy and xarray are known by their classes, so their own code may run, under a limit of steps. An error
+in it gives no facts. Another library gets a line in `_KNOWN`.
+
+It runs in the worker process of an execution as well, imports none of these libraries, and is imported once there is a
+failure.
 """
 
 from __future__ import annotations
@@ -32,6 +35,10 @@ def facts_of(value: object) -> Facts | None:
 
     ``type`` and ``library``; ``columns`` and ``dtypes`` beside each other, ``labels`` (the first ones of its index),
     ``dims``, ``shape``, ``dtype``, ``name``: each where the object has it.
+
+    Of a DataFrame with two columns:
+    ``{"type": "DataFrame", "library": "pandas", "shape": [3, 2], "columns": ["item", "price"], ...}``. A library that
+    the program has not imported is not asked.
     """
     for library, classes in _KNOWN.items():
         module = sys.modules.get(library)
@@ -48,6 +55,9 @@ def facts_of(value: object) -> Facts | None:
 
 def text_of(value: object) -> str | None:
     """Return a table or an array as a short text; None of anything else.
+
+    For example ``<DataFrame of shape (3, 2) columns 'item' str, 'price' float64>``. A short array of one dimension has
+    None as well: its own repr is as short and shows its values.
 
     >>> text_of([1, 2]) is None
     True
@@ -77,6 +87,7 @@ def _attribute(module: object, name: str) -> object:
 
 
 def _label(value: object) -> object:
+    """Return a label of a column or a row as a JSON value: numbers as they are, anything else as a short text."""
     if type(value) in (int, float, bool) or value is None:
         return value
     return str(value)[:_MAX_LABEL]
@@ -106,6 +117,7 @@ def _pandas_series(series: Any) -> Facts:
 
 
 def _pandas_index(index: Any) -> Facts:
+    """Return the first labels of an index; it is ``plain`` where they only count the rows."""
     return {
         "labels": _labels(index, _MAX_LABELS),
         "plain": type(index) is sys.modules["pandas"].RangeIndex,
@@ -114,6 +126,7 @@ def _pandas_index(index: Any) -> Facts:
 
 
 def _pandas_labels(index: Any) -> Facts:
+    """Return the facts of an Index by itself: it is mostly that of columns, so more labels are kept."""
     return {"labels": _labels(index, _MAX_COLUMNS), "length": len(index), "dtype": str(index.dtype)}
 
 
@@ -138,6 +151,7 @@ def _data_array(array: Any) -> Facts:
 
 
 def _dataset(dataset: Any) -> Facts:
+    """Return the facts of an xarray Dataset, whose variables and coordinates are named like columns."""
     return {
         "columns": _labels([*dataset.data_vars, *dataset.coords], _MAX_COLUMNS),
         "dims": _labels(dataset.dims, _MAX_COLUMNS),

@@ -4,6 +4,9 @@ It is never longer than the traceback plus a third, so that a model loses nothin
 place; what the program printed comes on top of that, folded. Parts are chosen by their use for a repair and shown in a
 fixed order, and the same report gives the same text. What the program says is indented, so that it cannot pass for a
 title.
+
+Each candidate line is a `_Part` with a rank. The parts with the lowest ranks are taken as long as tokens are left; a
+new kind of line needs a rank that says how much it helps a repair, compared with the others.
 """
 
 from __future__ import annotations
@@ -75,7 +78,11 @@ def estimated_tokens(text: str) -> int:
 
 
 class _Part(NamedTuple):
-    """A line of the text: where it stands, and how soon it is chosen."""
+    """A line of the text: where it stands, and how soon it is chosen.
+
+    ``place`` is the section and the number within it: the order of printing. ``rank`` is the order of choosing, from 0.
+    They differ, as the neighbours of the failing line are printed early and chosen late.
+    """
 
     place: tuple[int, int]
     rank: int
@@ -87,7 +94,11 @@ _TITLES = {_DO: "What to do:"}
 
 
 def llm_text(report: ErrorReport, max_tokens: int) -> str:
-    """Return a report in at most *max_tokens*. Raises ValueError for a limit that holds nothing."""
+    """Return a report in at most *max_tokens*. Raises ValueError for a limit that holds nothing.
+
+    Standard error and the output get at most a quarter of it each. The explanation gets the rest, up to the limit that
+    the traceback sets; where even headline and first advice are longer, both are cut.
+    """
     if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
         raise ValueError(f"max_tokens={max_tokens!r}: give a whole number, 1 or more")
     printed = _printed(report, int(max_tokens * _OUTPUT_SHARE))
@@ -101,7 +112,10 @@ def llm_text(report: ErrorReport, max_tokens: int) -> str:
 
 
 def _allowance(report: ErrorReport) -> int:
-    """Return the tokens of the traceback plus a third; as many as are asked for, where there is none."""
+    """Return the tokens of the traceback plus a third; as many as are asked for, where there is none.
+
+    Lines of marks (``~~^^~~``) are left out of the count. For SystemExit, standard error takes the traceback's place.
+    """
     if report.error_type == "SystemExit":  # Python shows no traceback of it
         return max(_MIN_OF_EXIT, estimated_tokens(report.stderr) // 3)
     traceback = report.exception.full_traceback if report.exception is not None else ""
@@ -111,7 +125,10 @@ def _allowance(report: ErrorReport) -> int:
 
 
 def _short(first: str, advice: str, limit: int) -> list[str]:
-    """Return the headline and the first advice, cut, where there is no more to be had."""
+    """Return the headline and the first advice, cut, where there is no more to be had.
+
+    The advice stays whole where a third of *limit* is left for the headline; otherwise the headline gets half.
+    """
     rest = max(1, limit - estimated_tokens(advice) - 2)
     if not advice or rest < limit // 3:
         rest = limit // 2 if advice else limit
@@ -121,6 +138,11 @@ def _short(first: str, advice: str, limit: int) -> list[str]:
 
 
 def _chosen(report: ErrorReport, first: str, limit: int) -> Iterator[str]:
+    """Yield the lines that fit into *limit* tokens, with the titles of their sections.
+
+    Parts are taken by rank, and one that is too long is passed over; then they are printed by place. A title is paid
+    for with the first part below it. Neighbours of the failing line are taken only with that line.
+    """
     parts = [_Part((_SUMMARY, 0), 0, first), *_parts(report)]
     taken: list[_Part] = []
     left = limit
@@ -150,12 +172,19 @@ def _parts(report: ErrorReport) -> Iterator[_Part]:
 
 
 def _headline(report: ErrorReport) -> str:
-    """Return the summary; with the category, where that is not of the code."""
+    """Return the summary; with the category, where that is not of the code.
+
+    A category such as that of a rate limit shows that a correction of the code would not help.
+    """
     category = "" if report.category in _CODE else f" [{report.category.label}]"
     return f"{report.error_summary}{category}"
 
 
 def _source(report: ErrorReport) -> Iterator[_Part]:
+    """Yield the lines of the excerpt, the failing one marked: ``> 3 | prices["lmap"]``.
+
+    A correction repeats the failing line, which then ranks lower. Neighbours rank lower the further away they are.
+    """
     width = max((len(str(line.line_number)) for line in report.excerpt), default=0)
     fixed = report.suggested_fix is not None and report.specifics.get("fix_applies_to") == f"line {report.line_number}"
     for number, line in enumerate(report.excerpt):
@@ -169,6 +198,11 @@ def _source(report: ErrorReport) -> Iterator[_Part]:
 
 
 def _advice(report: ErrorReport) -> Iterator[_Part]:
+    """Yield the corrected line, the suggestions, and the options of recovery that say something of their own.
+
+    The first one has rank 1, directly after the headline. A suggestion that only renames,
+    ``Write print instead of pritn.``, is left out below a corrected line, which shows the same.
+    """
     fix = report.suggested_fix
     rank = 1
     if fix is not None:
@@ -185,6 +219,10 @@ def _advice(report: ErrorReport) -> Iterator[_Part]:
 
 
 def _place_of_fix(report: ErrorReport) -> str:
+    """Return where a correction belongs: ``Corrected line 3`` or ``Insert before line 5``.
+
+    The diagnosis gives it as ``fix_applies_to``; without that, the correction is one of the failing line.
+    """
     place = report.specifics.get("fix_applies_to")
     if place == _IMPORT:
         return "Insert before line 1"
@@ -206,6 +244,11 @@ def _without_indentation(report: ErrorReport, fix: str) -> str:
 
 
 def _reasons(report: ErrorReport) -> Iterator[_Part]:
+    """Yield the cause, its factors, the exceptions before this one, and the lines of the message.
+
+    Lines that the headline or the message contains are left out. So is Python's own guess, which may contradict the
+    fix.
+    """
     message = report.error_message.strip()
     if report.immediate_cause and report.immediate_cause not in message:
         yield _Part((_WHY, 0), 5, _line(f"Why: {report.immediate_cause}"))
@@ -220,7 +263,10 @@ def _reasons(report: ErrorReport) -> Iterator[_Part]:
 
 
 def _values(report: ErrorReport) -> Iterator[_Part]:
-    """Yield the variables of the failing line, then the others, as far as no reason has them."""
+    """Yield the variables of the failing line, then the others, as far as no reason has them.
+
+    At most six lines such as ``price = 9.5``. Values of the failing line rank higher than those of other lines.
+    """
     used = dict.fromkeys(_WORD.findall(report.code_line))
     given = " ".join(report.contributing_factors)
     names = [name for name in used if name in report.local_variables]
@@ -235,6 +281,11 @@ def _values(report: ErrorReport) -> Iterator[_Part]:
 
 
 def _own_calls(report: ErrorReport) -> Iterator[_Part]:
+    """Yield the program's own calls around the located line: the one that fails below it, and its callers.
+
+    For example ``fails in helpers.py line 7: return a / b`` and ``called by line 12: total(cart)``. Calls of libraries
+    are left out, as a model cannot correct them.
+    """
     if report.exception is None:
         return
     own = [frame for frame in report.exception.traceback if frame.is_own]
@@ -251,7 +302,10 @@ def _own_calls(report: ErrorReport) -> Iterator[_Part]:
 
 
 def _printed(report: ErrorReport, limit: int) -> list[str]:
-    """Return the ends of standard error and of the output, each in at most *limit* tokens."""
+    """Return the ends of standard error and of the output, each in at most *limit* tokens.
+
+    Floods of similar lines are folded. Each line is indented by four, so that it cannot pass for a title.
+    """
     done = report.partial_results or {}
     outputs = (_without_traceback(report), done.get("stdout_before_error"))
     lines: list[str] = []
@@ -273,7 +327,10 @@ def _without_traceback(report: ErrorReport) -> str:
 
 
 def _before_traceback(text: str, report: ErrorReport) -> str:
-    """Cut a text at the traceback that ends with this exception, and at those that it was raised from."""
+    """Cut a text at the traceback that ends with this exception, and at those that it was raised from.
+
+    Python prints a syntax error without the header, from ``File "..."`` on: of such a text nothing remains.
+    """
     if report.error_type not in text:
         return text
     if _HEADER not in text:
@@ -287,7 +344,10 @@ def _before_traceback(text: str, report: ErrorReport) -> str:
 
 
 def ending(lines: list[str], limit: int) -> list[str]:
-    """Return the last ones of *lines* that fit, and how many are before them."""
+    """Return the last ones of *lines* that fit into *limit* tokens, and how many are before them.
+
+    The note ``... 12 lines before`` counts against *limit*, too. Empty where not even the last line fits.
+    """
     taken: list[str] = []
     left = limit
     for line in reversed(lines):
@@ -308,6 +368,7 @@ def _first(lines: Iterable[str], limit: int) -> list[str]:
 
 
 def _cost(lines: Iterable[str]) -> int:
+    """Return the tokens of *lines*, with one for each line end."""
     return sum(estimated_tokens(line) + 1 for line in lines)
 
 
@@ -324,6 +385,7 @@ def cut_to(text: str, limit: int) -> str:
 
 
 def _line(text: str) -> str:
+    """Return a text as one printable line of at most 400 characters: a line end in a value begins no new line."""
     text = printable(text).replace("\n", " ")
     if len(text) <= _MAX_LINE:
         return text

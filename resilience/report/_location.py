@@ -2,6 +2,9 @@
 
 Of a program that does not compile the parser gives the place. Else it is the program's own frame: the innermost one
 whose file is no library and whose function the source defines. Without an exception the failure states its line.
+
+Source lines come from the failure itself or from files that exist in this process; nothing is imported or executed to
+find them. Where a file has changed since the failure, its neighbouring lines are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +29,11 @@ _MAX_LINE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """One place in a program. Lines count from 1, columns from 0."""
+    """One place in a program. Lines count from 1, columns from 0.
+
+    `code` is the line without indentation, `end_column` is behind the last character. `variables` are those of the
+    frame, or of the top level where no exception was raised. A field is None or empty where it is not known.
+    """
 
     filename: str | None = None
     line: int | None = None
@@ -40,7 +47,11 @@ class Location:
 
 
 def locate_failure(failure: Failure) -> Location:
-    """Return the place of a failure: of the exception, of the parser, or what *failure* itself says."""
+    """Return the place of a failure: of the exception, of the parser, or what *failure* itself says.
+
+    The parser names the place of a SyntaxError where the category is SYNTAX or there are no frames. With another
+    category the running program has raised it, by `compile` or `ast.parse`, and the place is that call.
+    """
     raised = failure.exception
     syntax = raised["syntax"] if raised is not None else None
     if syntax is not None and (failure.category is ErrorCategory.SYNTAX or raised is None or not raised["frames"]):
@@ -72,7 +83,11 @@ def locate_failure(failure: Failure) -> Location:
 
 
 def program_frame(raised: Captured, source: str | None = None, filename: str = "<string>") -> CapturedFrame | None:
-    """Return the innermost call of the program itself, *source* compiled as *filename*, not of what it called."""
+    """Return the innermost call of the program itself, *source* compiled as *filename*, not of what it called.
+
+    None for an exception that was never raised. A report is about this frame, because the calls below it belong to a
+    library, which the program cannot correct.
+    """
     frames = raised["frames"]
     number = own_frame_index([(each["filename"], each["function"]) for each in frames], source, filename)
     return frames[number] if frames else None
@@ -83,6 +98,8 @@ def own_frame_index(frames: Sequence[tuple[str, str]], source: str | None, filen
 
     Frames of the executed source come first, then files that are no library's, then code that came from no file:
     a template engine calls its templates ``<unknown>``.
+
+    *frames* are pairs of file and function, the outermost first; *source* is the program compiled as *filename*.
 
     >>> calls = [("<string>", "<module>"), ("/site-packages/jinja2/x.py", "render"), ("<unknown>", "root")]
     >>> own_frame_index(calls, "render()", "<string>")
@@ -99,6 +116,7 @@ def own_frame_index(frames: Sequence[tuple[str, str]], source: str | None, filen
 
 
 def _is_own(name: str, function: str, source: str | None, filename: str) -> bool:
+    """Whether a frame is the program's own: its file is no library, or its function is defined in *source*."""
     return not (is_generated(function, source) if name == filename else is_library(name))
 
 
@@ -114,7 +132,10 @@ def is_generated(function: str, source: str | None) -> bool:
 
 
 def _stated_location(failure: Failure) -> Location:
-    """Return the location that *failure* itself states, for one without an exception."""
+    """Return the location that *failure* itself states, for one without an exception.
+
+    A forbidden operation names its line, and so does a time-out; the variables are those recorded before the failure.
+    """
     line, column = failure.line, failure.column
     violation = failure.violation
     if line is None and violation is not None:
@@ -133,7 +154,10 @@ def _stated_location(failure: Failure) -> Location:
 
 
 def _lines(failure: Failure, filename: str) -> list[str]:
-    """Return the source of a file: the program's, or what the file holds where its name means the same file here."""
+    """Return the source of a file: the program's, or what the file holds where its name means the same file here.
+
+    No file of another process is opened: its name may mean any file here, or a pipe without an end.
+    """
     if failure.source is not None and filename == failure.filename:
         return failure.source.splitlines()
     return linecache.getlines(filename) if failure.is_local else []
@@ -144,7 +168,10 @@ def _line(lines: list[str], line: int | None) -> str:
 
 
 def _excerpt(lines: list[str], line: int | None, code: str) -> tuple[SourceLine, ...]:
-    """Return the lines around *line*; none where they are not those of the failure: a file changes."""
+    """Return *line* with two lines before and after it.
+
+    *code* is the line when it failed. Where the file has another line there now, *code* is shown alone.
+    """
     if line is None:
         return ()
     if _line(lines, line) != code[:_MAX_LINE].strip():

@@ -1,4 +1,9 @@
-"""Frames of a traceback in IPython's format: several lines of source each, the failing one with an arrow."""
+"""Frames of a traceback in IPython's format: several lines of source each, the failing one with an arrow.
+
+The heads of frames differ between versions of IPython: ``Cell In[1], line 2``, ``Input In [1], in <module>``,
+``File ~/shop.py:7, in total(cart)``. All lead to the same values as CPython's format; `_traceback_parser` makes the
+exception of them. Lines that fit no head are passed over.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,9 @@ _ARROW = re.compile(r"^-+> ?(?P<line>\d{1,9})(?: (?P<code>.*))?$")
 
 def notebook_frames(lines: list[str]) -> tuple[list[Shown], tuple[str, int, str] | None]:
     """Return the frames, and for code that did not compile file, line and source line of that.
+
+    *lines* are those of one exception, without colours. A head without an arrow below it is the place of a syntax
+    error.
 
     >>> notebook_frames(["Cell In[1], line 2", "      1 x = 0", "----> 2 1/x", ""])[0]
     [('Cell In[1]', '<module>', 2, '1/x')]

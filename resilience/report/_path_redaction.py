@@ -1,4 +1,9 @@
-"""Redaction of paths: home directories and installation paths are taken out of file names and texts."""
+"""Redaction of paths: home directories and installation paths are taken out of file names and texts.
+
+A user's name and the layout of a host must not leave a report, so an installed file goes by its module's path,
+``httpx/_client.py``, and a home directory by ``~``. The same patterns decide which files are the program's own:
+`is_library`. Decisions are made by names and by the import path; no package is imported for them.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +66,9 @@ def is_library(filename: str) -> bool:
 
 
 def _is_compiled_package(filename: str) -> bool:
-    """Whether a path is relative to the place where an installed package was compiled: ``lib/sqlalchemy/_row_cy.py``.
+    """Whether a path is relative to where an installed package was compiled: ``lib/sqlalchemy/_row_cy.py``.
 
-    Cython and mypyc compile Python files, too, and keep these names. A file of the program is there.
+    Cython and mypyc compile Python files, too, and keep these names. A file of the program exists under its name.
     """
     if filename.startswith(("/", "\\", ".")) or ":" in filename[:3] or "/" not in filename:
         return False
@@ -135,6 +140,7 @@ def without_paths(text: str) -> str:
 
 
 def _without_home(text: str) -> str:
+    """Replace this process's home directory by ``~``, and any other path of the form ``/home/ada`` as well."""
     home = _home()
     if home and home in text:
         text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
@@ -143,6 +149,7 @@ def _without_home(text: str) -> str:
 
 @functools.cache
 def _home() -> str:
+    """Return the home directory of this process; empty where none is known, or where it is the root directory."""
     home = os.path.expanduser("~").rstrip("/\\")  # noqa: PTH111 - Path.home() raises where there is none
     if home == "~" or not {"/", "\\"} & set(home):
         return ""

@@ -1,7 +1,8 @@
 """Partial results of a failed program, and the options for what to do next.
 
-The category of the failure decides which options there are. Completed statements are offered as a runnable snippet, so
-that a correction need not repeat them.
+The category of the failure decides which options there are: faulty code is corrected, a failed dependency waited for,
+retried or replaced, as `resilience.profiles` says. Completed statements are offered as a runnable snippet, so that a
+correction need not repeat them. Options are texts for the reader: nothing is run here.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ _MEANS: dict[Recovery, str] = {
 
 
 def partial_results(progress: Progress | None, redaction: Redaction) -> dict[str, Json] | None:
-    """Return what a program had done before it failed; None where it was not recorded."""
+    """Return what a program had done before it failed; None where it was not recorded.
+
+    Its keys are those of ``partial_results`` in the JSON report. ``successful_operations`` are the first lines of the
+    completed statements.
+    """
     if progress is None:
         return None
     return {
@@ -63,7 +68,7 @@ def partial_results(progress: Progress | None, redaction: Redaction) -> dict[str
 
 
 def _operations(snippet: str) -> list[str]:
-    """Return the first line of each statement that was carried out, the last ones."""
+    """Return the first line of each statement that was carried out, the last 20 of them, in their order."""
     tree = parsed(snippet)
     if tree is None:
         return []
@@ -75,13 +80,18 @@ def _operations(snippet: str) -> list[str]:
 def recovery_options(
     failure: Failure, diagnosis: Diagnosis, location: Location, redaction: Redaction
 ) -> tuple[RecoveryOption, ...]:
-    """Return what can be done now, the most promising first."""
+    """Return what can be done now, the most promising first.
+
+    ``fix_and_retry`` for a failure of the code, else the recovery of the category, such as ``wait``;
+    ``partial_execution`` where statements were completed; ``debug_mode`` where the line is known.
+    """
     return tuple(_options(failure, diagnosis, location, redaction))
 
 
 def _options(
     failure: Failure, diagnosis: Diagnosis, location: Location, redaction: Redaction
 ) -> Iterator[RecoveryOption]:
+    """Yield the options in order; the line to be corrected may be above the one that failed, as *diagnosis* says."""
     if failure.category not in _OF_CODE:
         recovery = profile_for(failure.category).recovery
         yield RecoveryOption(recovery.value, _MEANS[recovery])
@@ -108,6 +118,10 @@ def _options(
 
 
 def _steps(failure: Failure, location: Location) -> Iterator[str]:
+    """Yield the steps of debugging: ``Print cart and type(cart) before line 3.``
+
+    They name the variables, the line and the function of this failure; the last step is always about the failing line.
+    """
     used = dict.fromkeys(name for name in _WORD.findall(location.code) if name in location.variables)
     for name in list(used)[:_MAX_WATCHED]:
         yield f"Print {name} and type({name}) before line {location.line}."

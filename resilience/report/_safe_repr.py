@@ -1,5 +1,10 @@
 """Short texts of any value: bounded, without secrets, whatever the value's own code does.
 
+A value of a failed program may be huge, circular, slow or hostile. Containers are read through the methods of the
+built-in types, other objects through their attributes; only where no static view exists, the value's own ``repr`` runs,
+under a limit of steps. An error of that code becomes part of the text and never leaves. Two runs of one program give
+the same texts: sets are sorted, and memory addresses are removed.
+
 It runs in the worker process of an execution as well, so it imports nothing that is slow to import before it is used.
 """
 
@@ -60,6 +65,8 @@ class SafeRepr:
     Owns the budget of the report (how many values, how many slow ``repr`` calls) and the secrets it has met. Runs a
     value's own ``repr`` only where no static view exists, and under a step limit.
 
+    One instance serves all values of a report. When 4000 values have been looked at, the others are shown as ``...``.
+
     >>> safe_repr = SafeRepr()
     >>> safe_repr.render([1, "two", {"password": "hunter2"}]), safe_repr.render("a text"), safe_repr.render(2.5)
     ("[1, 'two', {'password': '[redacted]'}]", 'a text', 2.5)
@@ -85,6 +92,8 @@ class SafeRepr:
         """Return variables by their names, the first ones. Modules and dunders are left out.
 
         Of a *module*, functions and classes are left out, too: its source shows them.
+
+        Beyond the first 50, the key ``...`` says that there are more. A value under a secret name is ``[redacted]``.
         """
         found: dict[str, Json] = {}
         for name, value in list(variables.items()):
@@ -99,7 +108,12 @@ class SafeRepr:
         return found
 
     def render(self, value: Any, name: str = "") -> Json:
-        """Return a number, a string, a boolean and None as it is, and of anything else a short text."""
+        """Return a number, a string, a boolean and None as it is, and of anything else a short text.
+
+        *name* is that of the variable, which decides whether the value is a secret. Whole numbers of more than 256
+        bits, ``nan`` and ``inf`` become texts. A text that begins like a number gets the name of its class, as in
+        ``Integer(3)`` of sympy, so that it does not pass for a string of the program.
+        """
         if name and self._secret(name, value):
             return self._redacted
         kind = class_of(value)
@@ -116,6 +130,7 @@ class SafeRepr:
         return found
 
     def _secret(self, name: object, value: Any) -> bool:
+        """Whether *value* stands under a secret name; a distinctive text is added to `secrets`."""
         if type(name) is not str or not self._is_secret(name, value):
             return False
         if type(value) is bytes:
@@ -125,6 +140,11 @@ class SafeRepr:
         return True
 
     def _render_text(self, value: Any, depth: int) -> str:
+        """Return the text of one value, within the budgets of the report.
+
+        A note stands for a value that has no text: ``<circular>``, ``<Order whose repr takes too long>``,
+        ``<Order whose repr fails with ValueError>``; below four levels ``<Order>``.
+        """
         kind = class_of(value)
         self._nodes_left -= 1
         if self._nodes_left < 0:
@@ -145,6 +165,10 @@ class SafeRepr:
             self._path.discard(id(value))
 
     def _render_by_type(self, value: Any, kind: Any, depth: int) -> str:
+        """Return the text of a value by the first rule that fits its class.
+
+        Rules that need no code of the value come first, its own ``repr`` comes last: a new rule belongs above that.
+        """
         shown_by = class_attribute(kind, "__repr__")
         if kind is int and value.bit_length() > _MAX_BITS:
             return f"<int of {value.bit_length()} bits>"
@@ -172,6 +196,11 @@ class SafeRepr:
         return self._call_repr(value, kind)
 
     def _container(self, value: Any, kind: Any, depth: int) -> str:
+        """Return the text of a built-in container, or of a subclass, by its first elements.
+
+        Methods of the built-in base read it, whatever the subclass overrides. Named tuples show their fields,
+        ``Point(x=1, y=2)``, other subclasses their name, ``OrderedDict({'a': 1})``.
+        """
         base: Any = next(each for each in _CONTAINERS if issubclass(kind, each))
         size: int = base.__len__(value)
         items: Iterator[Any] = base.__iter__(value)
@@ -193,12 +222,14 @@ class SafeRepr:
     def _sequence(
         self, items: Iterator[Any], size: int, begin: str, end: str, depth: int, *, ordered: bool = True
     ) -> str:
+        """Return the first 20 elements of *size*, between *begin* and *end*; those of a set sorted by their texts."""
         parts = [self._render_text(item, depth + 1) for item in islice(items, _MAX_ITEMS)]
         if not ordered:
             parts.sort()  # else two runs of one program would have different reports
         return _joined(parts, size, begin, end)
 
     def _mapping(self, items: Iterable[tuple[Any, Any]], size: int, begin: str, end: str, depth: int) -> str:
+        """Return the first 20 items of *size* as ``key: value``, without the values of secret keys."""
         parts: list[str] = []
         for key, item in list(islice(items, _MAX_ITEMS)):
             shown = repr(self._redacted) if self._secret(key, item) else self._render_text(item, depth + 1)
@@ -208,6 +239,7 @@ class SafeRepr:
     def _named(
         self, pairs: Iterable[tuple[str, Any]], size: int, begin: str, end: str, depth: int, between: str = ", "
     ) -> str:
+        """Return pairs as ``name=value``, joined by *between*, without the values under secret names."""
         parts: list[str] = []
         for name, item in pairs:
             shown = self._redacted if self._secret(name, item) else self._render_text(item, depth + 1)
@@ -217,6 +249,7 @@ class SafeRepr:
         return _joined(parts, size, begin, end, between)
 
     def _object(self, value: Any, kind: type[Any], depth: int) -> str:
+        """Return an object without a ``__repr__`` of its own by its first attributes: ``<Order id=7 paid=False>``."""
         held = instance_attributes(value)
         if not held:
             return f"<{name_of(kind)}>"
@@ -224,6 +257,11 @@ class SafeRepr:
         return self._named(few, len(held), f"<{name_of(kind)} ", ">", depth, " ")
 
     def _call_repr(self, value: Any, kind: type[Any]) -> str:
+        """Return what the value's own ``repr`` says, under the limit of steps and without addresses.
+
+        Tables and arrays of known libraries are described by columns and shape instead. Once five values have taken too
+        long, the next ones are only named, so that the delay of a report is bounded.
+        """
         if self._slow_reprs_left <= 0:
             return f"<{name_of(kind)}>"
         if any(each in sys.modules for each in _OF_TABLES):
@@ -240,6 +278,8 @@ class SafeRepr:
 def cut(text: str, limit: int) -> str:
     """Return a text that is not much longer than *limit*, and says what is missing.
 
+    *limit* counts the characters that are kept; the note is added to them.
+
     >>> cut("a very long text", 6)
     'a very... (10 more)'
     """
@@ -249,11 +289,16 @@ def cut(text: str, limit: int) -> str:
 
 
 def is_distinctive(text: str) -> bool:
-    """Return whether a secret is telling enough to be looked for in other texts; ``test`` and ``admin`` are not."""
+    """Return whether a secret is telling enough to be looked for in other texts; ``test`` and ``admin`` are not.
+
+    A ``password`` may be ``test``, and a report without any ``test`` would be hard to read. Twelve characters are
+    enough, or six with a digit or a mark among them.
+    """
     return len(text) >= 12 or (len(text) >= 6 and not text.isalpha())
 
 
 def _string(value: Any) -> str:
+    """Return the repr of the first 200 characters or bytes, and the number of those left out."""
     few = str.__getitem__(value, slice(_MAX_STRING)) if isinstance(value, str) else bytes(value[:_MAX_STRING])
     more = len(value) - _MAX_STRING
     if more > 0:
@@ -262,14 +307,17 @@ def _string(value: Any) -> str:
 
 
 def _joined(parts: list[str], size: int, begin: str, end: str, between: str = ", ") -> str:
+    """Join *parts* between brackets; what is missing of *size* elements is counted: ``[1, 2, ... 998 more]``."""
     if size > len(parts):
         parts.append(f"... {size - len(parts)} more")
     return f"{begin}{between.join(parts)}{end}"
 
 
 def _is_made_by_dataclass(kind: type[Any], shown_by: Any) -> bool:
-    # It shows all of every field: a list of a million is a text of megabytes. The one that `dataclass` writes is
-    # wrapped, against recursion.
+    """Whether *shown_by* is the ``__repr__`` that `dataclass` writes, which has a wrapper against recursion.
+
+    It is never called: it shows all of every field, and a list of a million elements is a text of megabytes.
+    """
     return (
         type(shown_by) is _FUNCTION
         and "__wrapped__" in vars(shown_by)

@@ -1,5 +1,10 @@
 """Static views of classes and objects: they run no code of the object.
 
+``getattr``, ``isinstance`` and ``value.__class__`` may run a property, a ``__getattr__`` or a metaclass of the program,
+which may raise, lie or not end. The functions here ask the slots of CPython's own types instead. All that looks at
+objects of a failed program goes through them; only where a slot cannot answer, other modules call code, under a limit
+of steps.
+
 It runs in the worker process of an execution as well, so it imports nothing.
 """
 
@@ -44,7 +49,10 @@ def name_of(kind: type[Any]) -> str:
 
 
 def module_of(kind: type[Any]) -> str:
-    """Return the module that a class says it was made in."""
+    """Return the module that a class says it was made in.
+
+    ``?`` where the program has put something other than a text there.
+    """
     module = _dict_slot.__get__(kind).get("__module__", "builtins")
     if type(module) is not str:
         return "?"
@@ -60,6 +68,8 @@ def mro_of(kind: type[Any]) -> tuple[type[Any], ...]:
 def class_attribute(kind: type[Any], name: str) -> Any:
     """Return the attribute of a class as it stands in its `__dict__` or that of a base; None where there is none.
 
+    The attribute is not bound: of a property or a method the descriptor itself is returned, and not called.
+
     >>> class_attribute(bool, "real") is vars(int)["real"], class_attribute(bool, "no") is None
     (True, True)
     """
@@ -71,12 +81,17 @@ def class_attribute(kind: type[Any], name: str) -> Any:
 
 
 def exception_slot(exc: BaseException, kind: type[BaseException], name: str) -> Any:
-    """Return what an exception holds in a slot of *kind*: a subclass may have put code of its own before it."""
+    """Return what an exception holds in a slot of *kind*: a subclass may have put code of its own before it.
+
+    *kind* is the class that defines the slot: ``args`` is a slot of `BaseException`, ``name`` one of `NameError`.
+    """
     return _dict_slot.__get__(kind)[name].__get__(exc)
 
 
 def instance_attributes(value: object) -> dict[str, Any]:
     """Return what an object keeps in its slots and its `__dict__`.
+
+    Properties and attributes of the class are not among them. A slot that has no value yet is left out.
 
     >>> class Point:
     ...     def __init__(self): self.x = 1
@@ -113,5 +128,8 @@ _GETSET = class_of(vars(_Plain)["__dict__"])
 
 
 def is_instance(exc: object, kind: type[T]) -> TypeGuard[T]:
-    """Whether *exc* is of a *kind*, by its type: `isinstance` asks its ``__class__`` too, which may be a property."""
+    """Whether *exc* is of a *kind*, by its type: `isinstance` asks its ``__class__`` too, which may be a property.
+
+    An object whose ``__class__`` claims to be an exception does not have its slots, and reading them would fail.
+    """
     return issubclass(type(exc), kind)

@@ -1,5 +1,8 @@
 """Calls of untrusted code under a limit of steps, so that they return.
 
+A ``__str__`` or a property of a failed program may loop forever. A signal could interrupt the main thread alone; a
+trace function ends such code in any thread. It makes code many times slower, so it is for short calls.
+
 It runs in the worker process of an execution as well, so it imports nothing but `sys`.
 """
 
@@ -22,11 +25,17 @@ STEPS = 100_000
 
 
 class StepLimitError(Exception):
-    """The function took more steps than it was given."""
+    """The function took more steps than it was given.
+
+    It says nothing about the failure that is reported; the caller puts a note in the place of the value.
+    """
 
 
 class ForeignExitError(Exception):
-    """The function wanted to end the program."""
+    """The function wanted to end the program: it raised SystemExit or GeneratorExit.
+
+    A ``__repr__`` that calls ``sys.exit()`` must not end the process that reports a failure. KeyboardInterrupt passes.
+    """
 
 
 class _Stop(BaseException):
@@ -39,6 +48,8 @@ def with_step_limit(function: Callable[[], T], steps: int = STEPS, trusted: tupl
     Lines are counted, not seconds, so that the same failure is reported in the same way on a busy machine. It cannot
     interrupt C code, nor code that swallows every BaseException. Whatever traced the program before does so after.
     Lines in *trusted* files are not counted, which is quicker; those of what they call are.
+
+    Exceptions of *function* pass, but for SystemExit and GeneratorExit, which become a `ForeignExitError`.
 
     >>> def endless():
     ...     while True:

@@ -1,5 +1,8 @@
 """The report as text for people: failure, location, cause, advice, partial results.
 
+It renders what an `ErrorReport` holds and adds no facts. Calls, variables and causes are limited in number. The texts
+of values and causes are shared with the text for models (`_llm`).
+
 Texts of the program are printed so that a terminal shows them and does not obey them: control characters are escaped.
 """
 
@@ -23,7 +26,10 @@ _REPR = re.compile(r"[\[{(<]|b['\"]|[^\W\d]\w*\(")
 
 
 def rendered(report: ErrorReport) -> str:
-    """Return a report as a text of several lines, without colours."""
+    """Return a report as a text of several lines, without colours.
+
+    Each section is a head with its lines below; a section without lines is left out. The text ends with one line end.
+    """
     sections = (_head(report), _why(report), _suggestions(report), _variables(report), _calls(report), _next(report))
     found = ["\n".join(section) for section in map(list, sections) if section]
     return printable("\n\n".join(found)) + "\n"
@@ -31,6 +37,8 @@ def rendered(report: ErrorReport) -> str:
 
 def printable(text: str) -> str:
     r"""Return a text that a terminal shows and does not obey: of control characters line ends and tabs are left.
+
+    Marks that change the direction of writing are escaped, too: with them a line can look different from what it does.
 
     >>> printable("\x1b[31mred\x07")
     '\\x1b[31mred\\x07'
@@ -56,6 +64,7 @@ def source_lines(report: ErrorReport) -> Iterator[str]:
 
 
 def _marks(report: ErrorReport, code: str) -> str:
+    """Return the ``^^^^`` below the failing line; empty where its columns are unknown or are those of another text."""
     start, end = report.column_number, report.end_column_number
     if start is None or not 0 <= start <= len(code) or not code.strip().startswith(report.code_line[:20]):
         return ""
@@ -65,7 +74,10 @@ def _marks(report: ErrorReport, code: str) -> str:
 
 
 def causes(report: ErrorReport) -> Iterator[str]:
-    """Yield a line for each exception that belongs to the one of *report*: its causes, and the members of a group."""
+    """Yield a line for each exception that belongs to the one of *report*: its causes, and the members of a group.
+
+    For example ``raised from KeyError: 'lmap' (line 3)``, or ``member: ValueError: no number (shop.py line 9)``.
+    """
     if report.exception is None:
         return
     others = islice(_exceptions_below(report.exception), _MAX_CAUSES)
@@ -77,6 +89,7 @@ _RELATIONS = {"cause": "raised from", "context": "raised while handling", "membe
 
 
 def _exceptions_below(info: ExceptionInfo) -> Iterator[ExceptionInfo]:
+    """Yield the causes and members of an exception, each before those below it."""
     below = [*info.members]
     if info.cause is not None:
         below.insert(0, info.cause)
@@ -96,7 +109,10 @@ def _place_of(info: ExceptionInfo, report: ErrorReport) -> str:
 
 
 def calls(info: ExceptionInfo, limit: int) -> Iterator[str]:
-    """Yield a line for each call, the last ones."""
+    """Yield a line for each call, the last ones.
+
+    *limit* is their number; a first line counts the calls that are left out: ``... 12 more calls``.
+    """
     left_out = max(0, len(info.traceback) - limit) + info.frames_dropped
     if left_out:
         yield f"... {left_out} more calls"
@@ -118,6 +134,7 @@ def value_text(value: Json) -> str:
 
 
 def _head(report: ErrorReport) -> Iterator[str]:
+    """Yield the summary with its category, the rest of the message, the place, and the lines of source around it."""
     yield f"{report.error_summary}  [{report.category.label}]"
     message = report.error_message.strip()
     if message and _first_line(message) not in report.error_summary:
@@ -128,6 +145,7 @@ def _head(report: ErrorReport) -> Iterator[str]:
 
 
 def _why(report: ErrorReport) -> Iterator[str]:
+    """Yield the cause, the facts that led to it, the exceptions before this one, and its notes."""
     if report.immediate_cause:
         yield f"Cause: {report.immediate_cause}"
     yield from (f"  {factor}" for factor in report.contributing_factors)
@@ -137,6 +155,7 @@ def _why(report: ErrorReport) -> Iterator[str]:
 
 
 def _suggestions(report: ErrorReport) -> Iterator[str]:
+    """Yield the advice and the corrected line: ``corrected: total = cart["lamp"]``."""
     if report.suggestions:
         yield "What to do:"
         yield from (f"  - {suggestion}" for suggestion in report.suggestions)
@@ -145,6 +164,7 @@ def _suggestions(report: ErrorReport) -> Iterator[str]:
 
 
 def _variables(report: ErrorReport) -> Iterator[str]:
+    """Yield the variables of the failing frame, at most 20, with values of at most 120 characters."""
     if report.local_variables:
         yield "Variables:"
     for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
@@ -162,6 +182,7 @@ def _calls(report: ErrorReport) -> Iterator[str]:
 
 
 def _next(report: ErrorReport) -> Iterator[str]:
+    """Yield how far the program came, and the options for the next step."""
     done = report.partial_results
     if done is not None:
         yield f"{done['completed_lines']} of {done['total_lines']} lines were carried out before it."

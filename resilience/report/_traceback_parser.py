@@ -1,7 +1,10 @@
 """Parser of saved tracebacks, back to the values that `capture` makes of a live exception.
 
-A saved traceback has no live objects: names, keys and lengths are known only where the text shows them, and columns
-not at all. The result is otherwise the same as that of a capture, so that diagnosis and rendering need not know.
+A saved traceback has no live objects: names, keys and lengths are known only where the text shows them, and columns not
+at all. The result is otherwise the same as that of a capture, so that diagnosis and rendering need not know.
+
+The text may be a log from anywhere. The parser reads the formats of CPython 3.8 to 3.14 and of IPython, opens no file
+that the text names, and is bounded in frames, notes, members and depth. Lines that it does not know are passed over.
 """
 
 from __future__ import annotations
@@ -96,7 +99,11 @@ def parse_traceback(text: str) -> Captured | None:
 
 
 def _parse_chain(lines: list[str], depth: int) -> Captured | None:
-    """Read one exception after another; the last one is the one that was raised, those before it led to it."""
+    """Read one exception after another; the last one is the one that was raised, those before it led to it.
+
+    A phrase such as ``During handling of the above exception, another exception occurred:`` stands between two of them,
+    and says how the upper one is related to the lower one.
+    """
     found: Captured | None = None
     relation: Relation = "raised"
     for part, how in _parts(lines):
@@ -114,6 +121,7 @@ def _parse_chain(lines: list[str], depth: int) -> Captured | None:
 
 
 def _parse_exception(lines: list[str], depth: int) -> Captured | None:
+    """Read one exception, in the format that its lines show first: a group's, a notebook's, or CPython's plain one."""
     for line in lines:
         if _GROUP.match(line):
             return _parse_group(lines, depth)
@@ -123,7 +131,10 @@ def _parse_exception(lines: list[str], depth: int) -> Captured | None:
 
 
 def _parts(lines: list[str]) -> Iterator[tuple[list[str], Relation | None]]:
-    """Split at the phrases that chain one exception to the next."""
+    """Split at the phrases that chain one exception to the next.
+
+    Yields the lines of an exception with None, and for a phrase no lines with the relation that it states.
+    """
     part: list[str] = []
     for line in lines:
         phrase = _PHRASES.get(line.strip().lstrip("|").strip())
@@ -138,6 +149,11 @@ def _parts(lines: list[str]) -> Iterator[tuple[list[str], Relation | None]]:
 
 
 def _parse_block(lines: list[str]) -> Captured | None:
+    """Read frames, down to the line that ends them, ``KeyError: 'lmap'``; None without such a line.
+
+    The head of a frame without ``, in <function>`` is the place of a syntax error, as the parser shows it. Lines below
+    the exception are its notes.
+    """
     frames: list[CapturedFrame] = []
     syntax: CapturedSyntax | None = None
     dropped, marked, number = 0, "", 0
@@ -179,7 +195,11 @@ def _source_lines(lines: list[str], head: int, indent: int) -> list[str]:
 
 
 def _code_and_marks(below: list[str]) -> tuple[str, str]:
-    """Return the first line of source, and what of it is marked."""
+    """Return the first line of source, and what of it is marked.
+
+    Python 3.11 and later mark the part that failed: ``cart["lmap"]`` in the line ``total = cart["lmap"] * 2``. Of
+    several lines of source no part is taken as marked.
+    """
     code = [line for line in below if not _MARKS.match(line)]
     if not code:
         return "", ""
@@ -190,12 +210,17 @@ def _code_and_marks(below: list[str]) -> tuple[str, str]:
 
 
 def _parse_group(lines: list[str], depth: int) -> Captured | None:
+    """Read an exception group from its header on; the column of the ``+`` in the header is the margin of the group."""
     head = next(number for number, line in enumerate(lines) if _GROUP.match(line))
     return _parse_members(lines[head + 1 :], lines[head].index("+"), depth)
 
 
 def _parse_members(lines: list[str], margin: int, depth: int) -> Captured | None:
-    """Read a group: what stands at its margin is its own, what is indented more are its members."""
+    """Read a group: what stands at its margin is its own, what is indented more are its members.
+
+    A member begins below ``+---------------- 1 ----------------``, two columns behind the margin; a line of dashes
+    alone ends the last one. A member may be a group, with the same lines further to the right.
+    """
     own: list[str] = [HEADER]
     members: list[list[str]] = []
     for line in lines:
@@ -221,6 +246,10 @@ def _parse_members(lines: list[str], margin: int, depth: int) -> Captured | None
 
 
 def _parse_member(lines: list[str], margin: int, depth: int) -> Captured | None:
+    """Read one member of a group: an exception with what led to it, or a group in its turn.
+
+    A member that was never raised has no frames and no header, so that its text is the line of the exception alone.
+    """
     if any(_GROUP.match(line) for line in lines):
         return _parse_chain(lines, depth)
     if any(_FIRST_MEMBER.match(line) for line in lines):  # a group that was never raised has no traceback
@@ -230,6 +259,10 @@ def _parse_member(lines: list[str], margin: int, depth: int) -> Captured | None:
 
 
 def _parse_notebook(lines: list[str]) -> Captured | None:
+    """Read a traceback of IPython, whose header begins with the name of the exception's class.
+
+    The last line that has this class ends it, since lines of source above may look like the end of an exception.
+    """
     heads = [found["type"] for line in lines if (found := NOTEBOOK_HEADER.match(line)) is not None]
     name = heads[0] if heads else ""
     for number in range(len(lines) - 1, 0, -1):
@@ -250,6 +283,11 @@ def _captured(
     syntax: CapturedSyntax | None,
     marked: str,
 ) -> Captured:
+    """Return the exception that *last* and the lines *below* it show, with *frames* read before.
+
+    Only for Python's own exceptions the base classes are known. Another class gets ``Exception`` as its base, and
+    without a module before its name it counts as one of ``__main__``.
+    """
     qualified = last["type"]
     module, _, name = qualified.rpartition(".")
     bases = [] if module else _bases(name)
@@ -282,7 +320,10 @@ def _bases(name: str) -> list[str]:
 
 
 def _hints(message: str, marked: str) -> dict[str, Json]:
-    """Return what the text tells beside the message: what is underlined, and which name Python itself proposes."""
+    """Return what the text tells beside the message: what is underlined, and which name Python itself proposes.
+
+    A message such as ``name 'pirce' is not defined. Did you mean: 'price'?`` gives the name ``price``.
+    """
     hints: dict[str, Json] = {"marked": marked} if marked.strip() else {}
     meant = _MEANT.search(message)
     if meant is not None:

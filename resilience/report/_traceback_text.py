@@ -1,7 +1,10 @@
 """Search for the last traceback in a text, without the prefixes that a logger puts before each line.
 
 A log may hold several tracebacks, of which the last one is meant, and a prefix of time and logger before each line. The
-lines that `clean_lines` and `last_traceback` return are as CPython or IPython has printed them.
+lines that `clean_lines` and `last_traceback` return are as CPython or IPython has printed them. This module knows where
+a traceback begins and which lines are its own; `_traceback_parser` reads it.
+
+Texts come from files and pipes of any size: the last two million characters are searched, and a line is cut at 5000.
 """
 
 from __future__ import annotations
@@ -30,7 +33,10 @@ _CELL = re.compile(r"^\s*Cell In\s?\[\d+\], line \d+\s*$")
 
 
 def clean_lines(text: str) -> list[str]:
-    """Return the lines of a text without colours, the last ones of a very long text."""
+    """Return the lines of a text without colours, the last ones of a very long text.
+
+    Where a log has one JSON document a line, the escaped line ends of the traceback are undone.
+    """
     plain = _ANSI.sub("", text[-_MAX_TEXT:]).removeprefix("\ufeff")
     if f"{HEADER}\\n" in plain:  # a log of JSON documents, one a line
         plain = plain.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
@@ -41,6 +47,9 @@ def last_traceback(text: str) -> list[str]:
     r"""Return the lines of the last traceback in a text, with the exceptions that led to it; none where there is none.
 
     What a logger or a terminal put in front of each line is taken off.
+
+    A chain of causes counts as one traceback. A traceback that Python only mentions, ``Exception ignored in: ...``, is
+    passed over, since it ended nothing.
 
     >>> last_traceback("12:00 ERROR no\n  Traceback (most recent call last):\n  KeyError: 'a'\n12:01 INFO go on")[:2]
     ['Traceback (most recent call last):', "KeyError: 'a'"]
@@ -70,7 +79,10 @@ def _is_ignored(lines: Sequence[str], number: int) -> bool:
 
 
 def _first_of_chain(lines: Sequence[str], heads: list[int]) -> int:
-    """Go back from the last traceback to the first one that is chained to it."""
+    """Go back from the last traceback to the first one that is chained to it.
+
+    *heads* are the numbers of the lines with a header. The result is one of them.
+    """
     chosen = len(heads) - 1
     while chosen > 0:
         between = lines[heads[chosen - 1] : heads[chosen]]
@@ -81,6 +93,7 @@ def _first_of_chain(lines: Sequence[str], heads: list[int]) -> int:
 
 
 def _chains(between: Sequence[str], head: str) -> bool:
+    """Whether the lines *between* two headers chain them: by a phrase of CPython, or as members of one group."""
     if any(phrase in line for phrase in _CHAINED for line in between):
         return True
     # The members of a group have a margin, `    | Traceback ...`, and a line with their number between them.
@@ -88,7 +101,12 @@ def _chains(between: Sequence[str], head: str) -> bool:
 
 
 def _without_prefix(lines: list[str], prefix: str) -> list[str]:
-    """Take off what stands in front of the header, from those lines that have the like of it."""
+    """Take off what stands in front of the header, from those lines that have the like of it.
+
+    Digits of the prefix stand for any digits, so that ``12:00:01 ERROR`` also fits the next second. A line without the
+    like of it ends the traceback. A logger that puts its prefix before the first line alone leaves the others as they
+    are.
+    """
     if prefix.rstrip().endswith(("+", "|")) and not prefix.strip("+| \t"):
         # A group: its own margin belongs to it.
         return [prefix + lines[0], *lines[1:]]
@@ -113,13 +131,17 @@ def _without_prefix(lines: list[str], prefix: str) -> list[str]:
 
 
 def _dedented(line: str, prefix: str) -> str:
+    """Take the indentation *prefix* off a line; all of its own where it has less, as an exception's line may."""
     if line.startswith(prefix):
         return line.removeprefix(prefix)
     return line.lstrip()
 
 
 def _bare_syntax(lines: Sequence[str], after: int) -> int | None:
-    """Return the first line of a SyntaxError without a header, as `python script.py` prints it, below line *after*."""
+    """Return the first line of a SyntaxError without a header, as `python script.py` prints it, below line *after*.
+
+    Above it, within seven lines, stands its place: ``File "shop.py", line 3`` or ``Cell In[1], line 3``.
+    """
     for number in range(len(lines) - 1, after, -1):
         if not _SYNTAX.match(lines[number]):
             continue
@@ -135,6 +157,7 @@ def _belongs(between: Sequence[str]) -> bool:
 
 
 def _indentation(line: str) -> str:
+    """Return the blanks before a line, as its prefix; CPython's own two blanks before ``File`` are none."""
     if _FILE.match(line) and line.startswith("  File"):
         return ""
     return line[: len(line) - len(line.lstrip())]

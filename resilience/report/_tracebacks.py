@@ -1,5 +1,9 @@
 """The text of a live exception's traceback, as CPython prints it, bounded.
 
+`traceback` of the standard library makes the text. Around it stand the limits that it lacks: of steps, as it calls
+``__str__`` of the exception; of calls, as two functions that call each other are not collapsed; of characters. A text
+that cannot be made is replaced by a line that says so.
+
 It runs in the worker process of an execution as well, and is imported once there is a failure.
 """
 
@@ -25,6 +29,8 @@ def traceback_text(exc: BaseException, hidden: Callable[[str], bool] | None = No
 
     A text of more than `MAX_TEXT` characters loses its middle.
 
+    *hidden* decides by the file name of a call; the executor leaves its own calls out so.
+
     >>> try:
     ...     {}["lamp"]
     ... except KeyError as error:
@@ -49,6 +55,10 @@ def _formatted(exc: BaseException, hidden: Callable[[str], bool] | None) -> str:
 
 
 def _rework(shown: traceback.TracebackException, hidden: Callable[[str], bool] | None) -> None:
+    """Give an exception, its causes and its members stacks that are bounded and without hidden calls.
+
+    Exceptions may refer to each other in a circle, so each is visited once.
+    """
     found = [shown]
     seen: set[int] = set()
     while found:
@@ -62,7 +72,10 @@ def _rework(shown: traceback.TracebackException, hidden: Callable[[str], bool] |
 
 
 class _Stack(traceback.StackSummary):
-    """A stack that formats a call that returns again and again once, and has an end."""
+    """A stack that formats a call that occurs many times only once, and is limited in length.
+
+    A call is known by its place in the source. Of more than 100 lines the middle is left out: ``[900 more calls]``.
+    """
 
     def format_frame_summary(self, frame_summary: traceback.FrameSummary, **options: Any) -> str:
         known: dict[object, str] = self.__dict__.setdefault("known", {})

@@ -1,7 +1,8 @@
 """The captured exception: plain values, as JSON takes them, that may leave the process.
 
-Made by `resilience.report._capture` where the exception was raised, read by everything else in this package. A child
-process sends it to its parent, so nothing here, or in what makes it, may import more than the standard library.
+Made by `resilience.report._capture` where the exception was raised, or by the parser of saved tracebacks, and read by
+everything else in this package. A child process sends it to its parent, so its keys are a protocol between the two, and
+nothing here, or in what makes it, may import more than the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ Relation = Literal["raised", "cause", "context", "member"]
 
 
 class CapturedFrame(TypedDict):
-    """One call of the traceback. Lines count from 1, columns from 0 and in characters, as an editor's cursor does."""
+    """One call of the traceback. Lines count from 1, columns from 0 and in characters, as an editor's cursor does.
+
+    ``function`` is the name of the code, ``<module>`` at the top level. A saved traceback has no columns and no
+    variables.
+    """
 
     filename: str
     function: str
@@ -32,7 +37,10 @@ class CapturedFrame(TypedDict):
 
 
 class CapturedSyntax(TypedDict):
-    """The place of a syntax error, as the parser reports it."""
+    """The place of a syntax error, as the parser reports it.
+
+    Only the file name is always there. A program can raise a SyntaxError by itself, with any arguments.
+    """
 
     filename: str
     line: int | None
@@ -43,7 +51,11 @@ class CapturedSyntax(TypedDict):
 
 
 class Captured(TypedDict):
-    """One exception, with its cause, its context and the members of its group."""
+    """One exception, with its cause, its context and the members of its group.
+
+    A tree of bounded size without cycles. All keys are always there; a fact that is not known is None or empty, so that
+    a diagnosis reads a parsed traceback like a live exception.
+    """
 
     type: str
     module: str

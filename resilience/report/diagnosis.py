@@ -1,4 +1,8 @@
-"""`Diagnosis`: the cause of a failure and the advice on it."""
+"""`Diagnosis`: the cause of a failure and the advice on it.
+
+The diagnosers in `_diagnosis` return it, and `explain` puts it into the report, redacted. A value of plain texts: it
+refers to no object of the program.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ __all__ = ["Diagnosis"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The cause of a failure and the advice on it, as a diagnoser returns them.
+
+    Advice must hold: a name, key or line that is not certain enough is left out, since a wrong correction costs its
+    reader more than none.
 
     >>> Diagnosis(
     ...     immediate_cause="nothing is called 'pritn' here",

@@ -20,7 +20,11 @@ __all__ = ["Failure", "Progress", "Violation"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """The progress of a program up to its failure. Lines count from 1."""
+    """The progress of a program up to its failure. Lines count from 1.
+
+    An executor records it, since a traceback does not show what worked. Partial results and the runnable snippet of a
+    report come from it.
+    """
 
     completed_lines: int
     """The lines of the statements, at the top level, that were completed."""
@@ -38,7 +42,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """An operation that the policy of an execution forbids."""
+    """An operation that the policy of an execution forbids.
+
+    No exception belongs to it: an operation may be refused before the program starts.
+    """
 
     kind: str
     """``blocked_import``, ``blocked_call``, ``blocked_attribute``, ``file_read``, ``file_write``, ``network``,
@@ -59,7 +66,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failure, as `resilience.report._explain` takes it to make an `ErrorReport`."""
+    """One failure, as `resilience.report._explain` takes it to make an `ErrorReport`.
+
+    Category, type and message are enough for a report. Every other fact helps the diagnosis, first of all *exception*
+    and *source*. Secrets and paths may be in it: `explain` redacts what it takes over.
+    """
 
     category: ErrorCategory
     """A leaf."""

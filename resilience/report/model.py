@@ -20,7 +20,11 @@ _MAX_TOKENS = 400
 
 @dataclass(frozen=True, slots=True)
 class TracebackFrame:
-    """One call of a traceback. Lines count from 1, columns from 0."""
+    """One call of a traceback. Lines count from 1, columns from 0.
+
+    `code_line` is without its indentation, which the columns include. In `local_vars`, numbers, strings, booleans and
+    None are as they were, any other value is a short text.
+    """
 
     filename: str
     line_number: int
@@ -36,7 +40,11 @@ class TracebackFrame:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionInfo:
-    """One exception: its message, its traceback, and the variables of the frames."""
+    """One exception: its message, its traceback, and the variables of the frames.
+
+    `traceback` has the outermost call first, `full_traceback` is the text that CPython prints. `context` and
+    `suggestions` are empty for causes and members, as the advice belongs to the exception that was raised.
+    """
 
     type: str
     message: str
@@ -58,7 +66,10 @@ class ExceptionInfo:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """The state of a program when it failed: names in scope, and the lines it had run."""
+    """The state of a program when it failed: names in scope, and the lines it had run.
+
+    Without an executor the lines are not recorded; then *execution_path* has the calls: ``shop.py line 12 (failed)``.
+    """
 
     variables_in_scope: tuple[str, ...] = ()
     last_successful_line: int | None = None
@@ -68,7 +79,11 @@ class ExecutionContext:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOption:
-    """One option for the next step: ``fix_and_retry``, ``partial_execution``, ``debug_mode``, ``retry``, ..."""
+    """One option for the next step: ``fix_and_retry``, ``partial_execution``, ``debug_mode``, ``retry``, ...
+
+    *kind* is for programs to choose by, *description* for people and models. For failures of a dependency it is the
+    value of the category's `Recovery`, such as ``retry`` or ``wait``.
+    """
 
     kind: str
     description: str
@@ -91,6 +106,9 @@ class ErrorReport:
     """The explanation of one failure, with its cause and the advice on it, for a person, a program or a model.
 
     Values under secret names, credentials of the usual forms and the host's own paths are not in it.
+
+    `error_summary` is for a log line, `immediate_cause` for the reason, `suggestions` for what to do; the first
+    suggestion is the most promising. `category` decides which `specifics` and `recovery_options` there are.
 
     >>> try:
     ...     prices = {"lamp": 9.5}
@@ -161,7 +179,7 @@ class ErrorReport:
         return report_dict(self, level)
 
     def to_json(self, level: int = 3, *, indent: int | None = None) -> str:
-        """Return `to_dict` as a JSON text."""
+        """Return `to_dict` as a JSON text, on one line where *indent* is None. It may hold characters beyond ASCII."""
         import json
 
         return json.dumps(self.to_dict(level), indent=indent, ensure_ascii=False, allow_nan=False)
@@ -178,7 +196,10 @@ class ErrorReport:
         return llm_text(self, max_tokens)
 
     def to_mcp(self, level: int = 3, *, max_tokens: int = _MAX_TOKENS) -> dict[str, Json]:
-        """Return the report as the result of a tool call of the Model Context Protocol."""
+        """Return the report as the result of a tool call of the Model Context Protocol.
+
+        Its text is that of `to_llm`, its structured content that of `to_dict`, and ``isError`` is always true.
+        """
         return {
             "isError": True,
             "content": [{"type": "text", "text": self.to_llm(max_tokens)}],
@@ -186,7 +207,7 @@ class ErrorReport:
         }
 
     def render(self) -> str:
-        """Return the report as text for people: source, cause, advice."""
+        """Return the report as text for people: source, cause, advice. Control characters in it are escaped."""
         from resilience.report._text import rendered
 
         return rendered(self)

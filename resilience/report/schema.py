@@ -2,6 +2,8 @@
 
 A test validates reports of every category and level against it. A new key of a report has to be added to the tables
 here, and to `_level_fields`.
+
+Objects allow no other keys than those named, so that a key that is written and not described is found by that test.
 """
 
 from __future__ import annotations
@@ -55,6 +57,9 @@ _DETAILS: dict[str, Schema] = {
 
 def report_schema(level: int | None = None) -> Schema:
     """Return the JSON Schema, 2020-12, of `ErrorReport.to_dict(level)`; None: of all four levels.
+
+    Of one level, all of its keys are required. Without a level, those of level 1 are, and the others may be missing.
+    Raises ValueError for another number.
 
     >>> report_schema(1)["required"]
     ['success', 'error_category', 'error_summary', 'error_details', 'timestamp']
@@ -124,6 +129,7 @@ def _definitions(limit: int, required: int) -> Schema:
 
 
 def _levelled(fields: dict[str, tuple[int, Schema]], limit: int, required: int) -> Schema:
+    """Return the schema of an object whose keys up to level *limit* are allowed, and up to *required* required."""
     there = {key: schema for key, (at, schema) in fields.items() if at <= limit}
     return _object(there, _upto(fields, max(2, required)))
 
@@ -133,6 +139,7 @@ def _upto(fields: dict[str, tuple[int, Schema]], level: int) -> tuple[str, ...]:
 
 
 def _object(properties: dict[str, Schema], required: tuple[str, ...] | None = None) -> Schema:
+    """Return the schema of an object with exactly these properties; all are required unless *required* names some."""
     return {
         "type": "object",
         "properties": {**properties},
