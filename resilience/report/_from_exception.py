@@ -19,7 +19,7 @@ from resilience.errors._json_safe import Json
 from resilience.report._capture import capture
 from resilience.report._explain import explain
 from resilience.report._location import program_frame
-from resilience.report._step_limit import StepLimitError, with_step_limit
+from resilience.report._step_limit import ForeignExitError, StepLimitError, with_step_limit
 from resilience.report.captured_exception import Captured
 from resilience.report.failure import Failure
 from resilience.report.model import ErrorReport
@@ -58,10 +58,10 @@ def failure_of(exc: BaseException, *, source: str | None = None, filename: str =
 
 
 def _category(exc: BaseException) -> ErrorCategory:
-    """Return the category that `classify` finds; UNKNOWN where reading the attributes takes too many steps."""
+    """Return the category that `classify` finds; UNKNOWN where reading an attribute takes too many steps, or exits."""
     try:
         return with_step_limit(lambda: classify(exc))  # which reads attributes, and those may be code
-    except StepLimitError:
+    except (StepLimitError, ForeignExitError):
         return ErrorCategory.UNKNOWN
 
 

@@ -121,3 +121,16 @@ def test_the_home_directory_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_pa
         assert str(tmp_path) not in report.to_json(4)
     finally:
         _path_redaction._home.cache_clear()
+
+
+@pytest.mark.parametrize("leaves", [SystemExit, GeneratorExit])
+def test_an_exception_whose_attributes_exit_is_reported_all_the_same(leaves: type[BaseException]):
+    class Hostile(Exception):
+        def __getattribute__(self, name: str) -> object:
+            if name.startswith("__"):
+                return super().__getattribute__(name)
+            raise leaves("from an attribute")
+
+    report = ErrorReport.from_exception(Hostile("down"))
+    assert report.to_dict(1)["error_category"] == "unknown"
+    assert "Hostile" in report.error_summary
