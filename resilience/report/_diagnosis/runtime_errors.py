@@ -1,4 +1,8 @@
-"""Diagnosis of RuntimeError, asyncio's errors, AssertionError and exception groups."""
+"""Diagnosis of RuntimeError, asyncio's errors, AssertionError and exception groups.
+
+Messages that say enough are rules; an assertion is explained by the values of its variables, and a group by its
+members. The condition of an assertion is shown and never evaluated again: only captured values are read.
+"""
 
 from __future__ import annotations
 
@@ -124,12 +128,16 @@ _RUNTIME = (
 
 
 def runtime_error(context: FailureContext) -> Diagnosis | None:
-    """RuntimeError, RuntimeWarning and what is made of them."""
+    """Diagnose RuntimeError and RuntimeWarning by their message: ``dictionary changed size during iteration``."""
     return diagnose_by_rules(context, _RUNTIME)
 
 
 def assertion(context: FailureContext) -> Diagnosis | None:
-    """An `assert` that does not hold."""
+    """Diagnose an `assert` that does not hold, by its condition and the values of the variables in it.
+
+    The message of the assertion, where it has one, is quoted as what it says. Which side of a comparison is wrong
+    cannot be known: both are to be printed.
+    """
     test: ast.expr | None = None
     if isinstance(context.statement, ast.Assert):
         test = context.statement.test
@@ -155,7 +163,10 @@ def assertion(context: FailureContext) -> Diagnosis | None:
 
 
 def group(context: FailureContext) -> Diagnosis | None:
-    """Several exceptions at once."""
+    """Diagnose an exception group by its members, of which ten are read and five are shown.
+
+    Where all members have the same type and message, the one fault behind them is diagnosed.
+    """
     members = [as_mapping(each) for each in as_list(context.exception.get("members"))[:10]]
     shown = [f"{as_text(each.get('type'))}: {single_line(as_text(each.get('message')), 60)}" for each in members]
     if len({*shown}) == 1:
@@ -171,7 +182,10 @@ def group(context: FailureContext) -> Diagnosis | None:
 
 
 def _only_member(context: FailureContext, shown: str) -> Diagnosis:
-    """Explain the one exception of a group, or the one that all of its members are."""
+    """Explain the one exception of a group, or the one that all of its members are.
+
+    It is diagnosed as a failure of its own, so that its line is corrected and not that of the group.
+    """
     from resilience.report._diagnosis import diagnose
 
     member = cast("Captured", as_mapping(as_list(context.exception.get("members"))[0]))
