@@ -54,7 +54,7 @@ def plain_line(line: str) -> str:
 
 
 def foreign_text(context: FailureContext) -> Diagnosis | None:
-    """Diagnose text around a program: code fences, prompts, prose, null bytes, a byte order mark.
+    """Diagnose text around a program: code fences, prompts, prose, null bytes.
 
     The first line that fails decides: fences elsewhere count only where the parser stopped at one. Prose is recognised
     by the words it begins with, ``Here is the code:``, and is made a comment.
@@ -142,9 +142,7 @@ def _described(plain: str) -> str:
 
 
 def _null_bytes(context: FailureContext) -> Diagnosis:
-    """Diagnose ``source code string cannot contain null bytes``, most often a text in UTF-16 that was read
-    as another.
-    """
+    """Diagnose ``source code string cannot contain null bytes``: most often a text in UTF-16 that was read as UTF-8."""
     where = context.source.find("\x00")
     line: int | None = None
     if where >= 0:

@@ -1,7 +1,9 @@
 """Diagnosis of executions that hit a limit: time, memory, signals, exit codes.
 
 No exception says where a stopped program was, so these diagnosers go by the progress that the worker has recorded: the
-last line, the loop around it, the variables of its condition.
+last line, the loop around it, the variables of its condition. The loop is judged by its source alone, and is called
+endless only where nothing in it can change its condition or leave it. Limits are named as the caller gave them, times
+in seconds.
 """
 
 from __future__ import annotations
@@ -62,7 +64,10 @@ _SIGNALS = {
 
 
 def timeout(context: FailureContext) -> Diagnosis | None:
-    """A program that ran longer than it may."""
+    """Diagnose a program that ran longer than it may, by the innermost loop around the last line.
+
+    A ``while`` loop that cannot end is the cause; of one that may end, and of a ``for`` loop, the work is to be less.
+    """
     limit = context.specific("timeout_limit")
     line = _line(context)
     code = context.line_at(line).strip() or context.code
@@ -109,7 +114,11 @@ def timeout(context: FailureContext) -> Diagnosis | None:
 
 
 def memory(context: FailureContext) -> Diagnosis | None:
-    """A program that needs more memory than it may have."""
+    """Diagnose a program that needs more memory than it may have, by the look of the last line.
+
+    It tells a value that is large at once, ``[0] * 10**9``, from a list that grows and a file that is read as a whole.
+    Where the limit is below what imported libraries take, these are the cause.
+    """
     limit, used = context.specific("memory_limit"), context.specific("memory_used")
     line = _line(context)
     code = context.line_at(line).strip() or context.code
@@ -140,7 +149,9 @@ def memory(context: FailureContext) -> Diagnosis | None:
 
 
 def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
-    """Say that the limit is too low for the libraries alone."""
+    """Say that the limit is too low for the libraries alone: *needed* is the least that they take, such as
+    ``600MB``.
+    """
     number = len(libraries)
     named, verb = join_words(libraries), plural(number, "takes", "take")
     allowed = f"the limit{phrase(' of {}', limit)}"
@@ -164,7 +175,11 @@ def _fewer_threads(context: FailureContext) -> tuple[str, ...]:
 
 
 def ended(context: FailureContext) -> Diagnosis | None:
-    """A process that ended by a signal or with an exit code, and without an exception."""
+    """Diagnose a process that ended by a signal or with an exit code, and without an exception; None where neither is
+    known.
+
+    The signal is one that the worker reported, or that the message names: ``SIGSEGV``, ``signal 11``.
+    """
     name = context.specific("signal") or _named_signal(context.message)
     line = _line(context)
     reached = tuple(filter(None, [phrase("Line {} was the last that was reached.", line)]))
@@ -204,11 +219,13 @@ def _named_signal(message: str) -> str:
 
 
 def _line(context: FailureContext) -> int | None:
+    """Return the failing line, or the last one that the worker has recorded."""
     path = context.failure.progress.path if context.failure.progress is not None else ()
     return context.line or (path[-1] if path else None)
 
 
 def _loop(context: FailureContext, line: int | None) -> ast.While | ast.For | None:
+    """Return the loop around a line: the innermost ``while``, as that may be endless, else the innermost ``for``."""
     tree = context.tree or (parsed(context.source) if context.source else None)
     if tree is None or line is None:
         return None
@@ -226,6 +243,7 @@ def _is_always(test: ast.expr) -> bool:
 
 
 def _leaves(loop: ast.While) -> bool:
+    """Whether a loop has a statement that may end it. An exception from a call in it does not count."""
     return any(isinstance(node, (ast.Break, ast.Return, ast.Raise)) for node in ast.walk(loop))
 
 

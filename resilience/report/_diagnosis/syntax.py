@@ -69,9 +69,7 @@ def _of_message(context: FailureContext) -> Diagnosis | None:
 
 
 def _fixed(context: FailureContext, fixer: str | None) -> tuple[int | None, str | None]:
-    """Return the number and the text of the first candidate of a fixer with which the program compiles;
-    else two Nones.
-    """
+    """Return the number and the text of the first line of a fixer with which the program compiles; else two Nones."""
     if fixer is not None and context.raw_line:
         for number, line, entirely in FIXERS[fixer](context):
             good = correct_line(context, number, line, entirely=entirely)

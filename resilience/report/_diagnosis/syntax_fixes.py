@@ -35,8 +35,9 @@ _CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
 def colon(context: FailureContext) -> Iterator[Candidate]:
-    """End a line that begins a block with a colon: ``if x > 1`` or ``if x > 1 {``; ``else if`` may be the
-    fault, too.
+    """End a line that begins a block with a colon: ``if x > 1`` or ``if x > 1 {``.
+
+    ``else if`` lacks its colon to the parser as well, so ``elif`` is tried first.
     """
     line, number = context.raw_line, context.line or 1
     code, comment = _split(line)
