@@ -66,7 +66,8 @@ _SIGNALS = {
 def timeout(context: FailureContext) -> Diagnosis | None:
     """Diagnose a program that ran longer than it may, by the innermost loop around the last line.
 
-    A ``while`` loop that cannot end is the cause; of one that may end, and of a ``for`` loop, the work is to be less.
+    A ``while`` loop that cannot end, by its source, is the cause. Of any other loop the advice is to bring it nearer to
+    its end, or to do less in each round; of a call that waits, to wait for a shorter time.
     """
     limit = context.specific("timeout_limit")
     line = _line(context)
@@ -149,9 +150,7 @@ def memory(context: FailureContext) -> Diagnosis | None:
 
 
 def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
-    """Say that the limit is too low for the libraries alone: *needed* is the least that they take, such as
-    ``600MB``.
-    """
+    """Say that the limit is too low for the libraries alone: *needed* is the least that they take, as in ``600MB``."""
     number = len(libraries)
     named, verb = join_words(libraries), plural(number, "takes", "take")
     allowed = f"the limit{phrase(' of {}', limit)}"

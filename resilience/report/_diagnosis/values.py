@@ -86,7 +86,7 @@ def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     """Diagnose ``too many values to unpack (expected 2)`` by the names on the left and the value that is unpacked.
 
-    The message says how many values there were since Python 3.14 only, and only of some types.
+    ``not enough values`` always says how many there were; ``too many`` from Python 3.14 on, and of a few types only.
     """
     expected, got = found["expected"], found["got"]
     statement = context.statement

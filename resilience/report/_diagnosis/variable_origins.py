@@ -2,8 +2,7 @@
 
 It reads the source alone. The last assignment before the failing line counts, in the function or else in the module; in
 a loop that may be a line further down. That is the line that is most likely to have given the value, and not always the
-one that did: branches are not followed. So an origin is shown as a fact, and corrections that change its line look at
-the captured value, too.
+one that did: branches are not followed. So an origin is shown as a fact, beside the captured value.
 """
 
 from __future__ import annotations
@@ -65,8 +64,8 @@ def functions_named(context: FailureContext, name: str) -> list[FunctionNode]:
 def origin_of(context: FailureContext, name: str) -> Origin | None:
     """Return what gave a variable its value: before the failing line, in its function or else in the module.
 
-    None of a parameter, of an attribute, and where the source is not at hand. In a function that has assignments but
-    none before the failing line, the last one below counts: the line is in a loop.
+    None of a parameter, and where the source is not at hand. In a function that has assignments but none before the
+    failing line, the last one below counts: the line is in a loop.
     """
     if context.tree is None or context.line is None:
         return None
