@@ -2,7 +2,7 @@
 
 A correction is written only where the source and the captured values leave no doubt what it is, and only if the program
 compiles with it. A fault and its correction are found together: a function for each kind of fault returns the
-`Correction`, or None. Such a function never raises for a program of another kind, and never runs any part of one.
+`Correction`, or None. It never runs any part of the program; an error in it costs the correction and not the diagnosis.
 
 `with_correction` finds the functions by tables of patterns, of this module and of six others, that are searched for in
 the type and the message of the exception. A message can mean several faults, so each function looks at the program
@@ -114,9 +114,7 @@ def _corrected(found: Diagnosis, correction: Correction) -> Diagnosis:
 
 
 def _global_statement(context: FailureContext) -> Correction | None:
-    """Recognise a function that changes a variable of the module, which it may not without ``global``:
-    ``count += 1``.
-    """
+    """Recognise a function that changes a variable of the module without ``global``: ``count += 1``."""
     name, function = as_text(context.hints.get("name")), context.function
     if function is None or not name or name not in context.globals or not function.body:
         return None
@@ -435,9 +433,7 @@ def _brackets_for_call(context: FailureContext) -> Correction | None:
 
 
 def _renamed_builtin(context: FailureContext, name: str) -> Correction | None:
-    """Rename a variable that hides a function of Python's own where it is made, if nothing but that call
-    uses the name.
-    """
+    """Rename a variable that hides a function of Python's own, where it is made, if only that call uses the name."""
     origin = origin_of(context, name)
     if origin is None:
         return None
