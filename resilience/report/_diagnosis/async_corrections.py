@@ -136,9 +136,7 @@ def _async_comprehension(context: FailureContext) -> Correction | None:
 
 
 def _line_with(context: FailureContext, node: ast.expr, start: int, new: str, advice: str) -> Correction | None:
-    """Write *new* from the column *start* to the end of a node, which does not have the keyword before it:
-    ``for x``.
-    """
+    """Write *new* from a column to the end of a node, which does not have the keyword before it: ``for x``."""
     wider = ast.Name("x", ast.Load(), lineno=node.lineno, end_lineno=node.end_lineno, col_offset=start)
     wider.end_col_offset = node.end_col_offset
     return replaced(context, wider, new, advice)

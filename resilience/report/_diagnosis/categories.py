@@ -1,4 +1,9 @@
-"""Diagnosis by category alone: the last resort, with a row for each category."""
+"""Diagnosis by category alone: the last resort, with a row for each category.
+
+It is reached by failures whose class, message and cause no other module recognises, so it must always answer. The rows
+say what holds for every failure of the category; a test wants a row for each. For faults of code the message is the
+cause, as the row could only repeat the category.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +156,10 @@ _OF_ARGUMENTS = _OF_CODE | _C.VALIDATION | _C.NOT_FOUND | _C.CONFLICT | _C.CONFI
 
 
 def diagnose_by_category(context: FailureContext) -> Diagnosis:
-    """Say what holds for every failure of this category, with the facts of this one."""
+    """Say what holds for every failure of this category, with the facts of this one. It always has a suggestion.
+
+    A failure without a known category is diagnosed as `UNKNOWN`.
+    """
     category = context.failure.category
     if not isinstance(category, ErrorCategory):
         category = _C.UNKNOWN

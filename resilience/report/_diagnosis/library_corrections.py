@@ -2,7 +2,7 @@
 
 Each function recognises one kind of fault, by the message and the program's syntax tree, and returns the `Correction`,
 or None. Parameters, columns and shapes come from the hints of the failure; no library is imported and no signature is
-inspected. A message that several libraries share, ``Did you mean``, is left to the library itself.
+inspected.
 """
 
 from __future__ import annotations
@@ -156,9 +156,7 @@ def _by_rows(context: FailureContext) -> Correction | None:
 
 
 def _variable_in_query(context: FailureContext) -> Correction | None:
-    """Recognise a variable of the program in an expression of `query`, which sees columns alone: ``"price >
-    limit"``.
-    """
+    """Recognise a variable of the program in an expression of `query`: ``"price > limit"`` sees columns alone."""
     found = re.search(r"name '(\w+)' is not defined", context.message)
     name = found[1] if found is not None else ""
     if not name or not (context.knows(name) or name in context.globals):

@@ -1,4 +1,9 @@
-"""Diagnosis of network errors by their category, whichever client raised them."""
+"""Diagnosis of network errors by their category, whichever client raised them.
+
+The rules go by words that the clients share, as they all pass on what the operating system, OpenSSL or the server said:
+``Connection refused``, a status. Only exceptions of HTTP clients and sockets are looked at: ``404`` in any other
+message may be anything. No host is called and no name looked up.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +108,11 @@ _RULES = (
 
 
 def network_error(context: FailureContext) -> Diagnosis | None:
-    """A client of HTTP or a socket that could not do its call."""
+    """Diagnose an HTTP client or a socket that could not do its call; None of another exception, or of an unknown
+    message.
+
+    The last two bases, such as OSError and Exception, do not make an exception one of a client.
+    """
     of_client = any(_MODULES.match(base) for base in context.bases[:-2])
     of_socket = context.type in ("gaierror", "ConnectionRefusedError") or "unknown url type" in context.message
     if not of_client and not of_socket:

@@ -1,4 +1,11 @@
-"""Methods and functions of other languages and older Pythons, with their equivalent in Python."""
+"""Methods and functions of other languages and older Pythons, with their equivalent in Python.
+
+`SYNONYMS` has words for the same method: the one that an object has is meant. `METHODS` has methods by the type that
+lacks them, ``("list", "push")``, `MODULE_ATTRIBUTES` functions by their module. A row of these is an advice, and the
+name to write in place of the unknown one where that alone is right; None where the call has to be written anew.
+
+All names in the tables are ones that the type does not have in any supported Python.
+"""
 
 from __future__ import annotations
 

@@ -202,9 +202,7 @@ def _sets(function: FunctionNode, name: str) -> bool:
 
 
 def _replaced_field(context: FailureContext) -> Correction | None:
-    """Recognise an assignment to a field of a namedtuple: ``point.x = 3``; the names that it has tell that
-    it is one.
-    """
+    """Recognise an assignment to a field of a namedtuple, ``point.x = 3``: the hints show that it has ``_replace``."""
     match context.statement:
         case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=name), attr=field)], value=value):
             written = ast.unparse(value)
@@ -221,7 +219,8 @@ def _replaced_field(context: FailureContext) -> Correction | None:
 def _added_days(context: FailureContext) -> Correction | None:
     """Recognise a number of days added to a date: ``deadline + 7``.
 
-    Where ``timedelta`` is not imported, the line imports it by itself, and the advice says how it is done properly.
+    Where the program imports other names of `datetime` alone, the line imports `timedelta` by itself, and the advice
+    says how it is done properly.
     """
     node = context.expression
     found = re.search(r"for (?P<op>[-+]): 'datetime\.date(?:time)?' and '(?:int|float)'", context.message)
@@ -241,8 +240,9 @@ def _added_days(context: FailureContext) -> Correction | None:
 
 
 def _nonlocal_statement(context: FailureContext) -> Correction | None:
-    """Recognise a variable of the outer function that an inner one changes: ``count += 1``. ``nonlocal`` is
-    inserted.
+    """Recognise a variable of the outer function that an inner one changes: ``count += 1``.
+
+    The inner function gets ``nonlocal count`` as its first line.
     """
     name, inner = context.hint("name"), context.function
     for outer in ast.walk(context.tree) if context.tree is not None and inner is not None else ():
@@ -359,8 +359,9 @@ def _known_text(context: FailureContext) -> Correction | None:
 
 
 def _called_on_class(context: FailureContext) -> Correction | None:
-    """Recognise a method that is called on the class of the program, where an object of it is made without values:
-    ``Stack.push(3)``.
+    """Recognise a method that is called on a class of the program, ``Stack.push(3)``.
+
+    An object is made where that needs no values: ``Stack().push(3)``.
     """
     node = context.expression
     match node:

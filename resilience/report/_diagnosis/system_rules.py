@@ -1,4 +1,10 @@
-"""Tables of messages of the operating system, of files, processes and standard library modules."""
+"""Tables of messages of the operating system, of files, processes and standard library modules.
+
+The key is the name of the class without its module; ``Error`` serves ``csv.Error`` and ``shutil.Error`` alike. The
+tables of a class are asked before those of its bases, and after the diagnosers of the package. An empty pattern matches
+every message: where the class says enough. Messages of the operating system are in its language, so rules for these go
+by the class, and take only the path from the message.
+"""
 
 from __future__ import annotations
 

@@ -341,8 +341,9 @@ def _json_in_fence(context: FailureContext) -> Correction | None:
 
 
 def _json_of_python(context: FailureContext) -> Correction | None:
-    """Recognise a dict or list as Python prints it, with single quotes: ``{'a': None}``. `ast.literal_eval`
-    reads it.
+    """Recognise a dict or list as Python prints it, with single quotes: ``{'a': None}``.
+
+    It is parsed by `ast.literal_eval`, which runs no code; a text that has anything but literals is left alone.
     """
     found = _parsed_text(context)
     value = parsed_expression(found[2]) if found is not None else None
