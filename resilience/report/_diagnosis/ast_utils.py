@@ -85,9 +85,7 @@ def parsed_line(code: str) -> ast.Module | None:
 
 
 def compiled(source: str) -> CodeType | None:
-    """Return the code of a whole program, or None where it does not compile. It is a test only: the code is
-    never run.
-    """
+    """Return the code of a whole program, or None where it does not compile. The code is never run: it is a test."""
     return _quietly(lambda: compile(source, _FILENAME, "exec", dont_inherit=True), source)
 
 

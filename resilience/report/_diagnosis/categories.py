@@ -1,8 +1,8 @@
 """Diagnosis by category alone: the last resort, with a row for each category.
 
 It is reached by failures whose class, message and cause no other module recognises, so it must always answer. The rows
-say what holds for every failure of the category; a test wants a row for each. For faults of code the message is the
-cause, as the row could only repeat the category.
+say what holds for every failure of the category. For faults of code the message is the cause, as the row could only
+repeat the category; for others it follows the row in parentheses.
 """
 
 from __future__ import annotations

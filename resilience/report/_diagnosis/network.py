@@ -111,7 +111,7 @@ def network_error(context: FailureContext) -> Diagnosis | None:
     """Diagnose an HTTP client or a socket that could not do its call; None of another exception, or of an unknown
     message.
 
-    The last two bases, such as OSError and Exception, do not make an exception one of a client.
+    The last two bases are left out: Exception and BaseException are those of every exception.
     """
     of_client = any(_MODULES.match(base) for base in context.bases[:-2])
     of_socket = context.type in ("gaierror", "ConnectionRefusedError") or "unknown url type" in context.message

@@ -4,7 +4,7 @@
 lacks them, ``("list", "push")``, `MODULE_ATTRIBUTES` functions by their module. A row of these is an advice, and the
 name to write in place of the unknown one where that alone is right; None where the call has to be written anew.
 
-All names in the tables are ones that the type does not have in any supported Python.
+A row is looked up only after the name was missing, so it may name one that a later version has.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ __all__ = ["REMOVED_KEYWORDS", "Keyword", "Removed", "moved_import", "moved_name
 class Removed(NamedTuple):
     """A name that a library no longer has.
 
-    ``version`` is told in the cause, ``DataFrame has no iteritems since pandas 2.0``. The advice is a template of
-    `rules`.
+    The cause names ``version``: ``DataFrame has no iteritems since pandas 2.0``. The advice is a template of `rules`.
     """
 
     library: str
@@ -34,9 +33,7 @@ class Removed(NamedTuple):
 
 
 class Keyword(NamedTuple):
-    """A keyword that a function of a library no longer takes; ``function`` is ``*`` where that holds for
-    all of them.
-    """
+    """A keyword that a function of a library no longer takes. ``function`` is ``*`` where no function takes it."""
 
     library: str
     function: str

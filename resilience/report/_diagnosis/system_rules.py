@@ -1,9 +1,9 @@
 """Tables of messages of the operating system, of files, processes and standard library modules.
 
-The key is the name of the class without its module; ``Error`` serves ``csv.Error`` and ``shutil.Error`` alike. The
-tables of a class are asked before those of its bases, and after the diagnosers of the package. An empty pattern matches
-every message: where the class says enough. Messages of the operating system are in its language, so rules for these go
-by the class, and take only the path from the message.
+The key is the name of the class without its module; ``Error`` serves ``csv.Error`` and ``shutil.Error`` alike. A class
+is asked before its bases, and its diagnoser, where it has one, before its table. An empty pattern matches every
+message: where the class says enough. The words of the operating system depend on its language, so patterns for them
+have the number as well, ``Errno 28``.
 """
 
 from __future__ import annotations

@@ -179,9 +179,7 @@ def _of_one_stem(word: str, names: list[str]) -> list[str]:
 
 
 def _is_part_of(word: str, name: str) -> bool:
-    """Whether a name begins or ends with a word, without regard to case and underscores; not of words of a
-    few letters.
-    """
+    """Whether a name begins or ends with a word, without regard to case and underscores; false of short words."""
     short, long = _plain(word), _plain(name)
     return len(short) >= _SHORTEST_PART and not name.startswith("_") and long.startswith(short) | long.endswith(short)
 

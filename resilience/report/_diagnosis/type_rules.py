@@ -2,8 +2,7 @@
 
 `type_errors` searches it after its own look at the program has found nothing: None, operands and arguments have modules
 of their own. The first rule that matches counts, so a message of one type, ``'module' object is not callable``, stands
-before the rule for any type. Patterns follow the wording of CPython 3.11 to 3.15, and that of the libraries' own
-extension types where they use the same words.
+before the rule for any type. A pattern has the wordings of several versions of CPython where these differ.
 
 Types stand in the texts with their article, ``<a kind>``; `rules.Rule` has the other places.
 """

@@ -1,8 +1,8 @@
 """Table of the messages of ValueError and its subclasses.
 
 `values` searches it after its own look at the program has found nothing; messages of ArithmeticError are here, too.
-Many standard modules raise ValueError, so a pattern has a word of theirs in it: a general word would catch the message
-of the program's own ``raise ValueError``, and explain it wrongly.
+Many standard modules raise ValueError, so a pattern has the words of one of them: a general word would catch the
+message of the program's own ``raise ValueError``, and explain it wrongly.
 """
 
 from __future__ import annotations
