@@ -61,10 +61,23 @@ _NOUNS = {"1": "argument", "one": "argument"}
 
 
 def wrong_arguments(context: FailureContext) -> Diagnosis | None:
-    """Diagnose a call with too few arguments, too many, or others than the function has; None of another message.
+    r"""Diagnose a call with too few arguments, too many, or others than the function has; None of another message.
 
     CPython words the same fault otherwise for functions written in C, ``pop expected at most 1 argument, got 2``: that
     pattern is tried last.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="area() missing 1 required positional argument: 'width'",
+    ...     source="def area(width): ...\narea()",
+    ...     line=2,
+    ... )
+    >>> found = wrong_arguments(FailureContext(failure))
+    >>> found.immediate_cause, found.contributing_factors
+    ('area(width) was called without width', ('area(width) is defined on line 1',))
     """
     for pattern, answer in (
         (_MISSING, _missing),

@@ -75,6 +75,18 @@ def attribute_error(context: FailureContext) -> Diagnosis | None:
 
     The message names the type and the attribute, ``'list' object has no attribute 'push'``. Where a class has a message
     of its own, both are taken from the hints; None where these lack the name, too.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="AttributeError",
+    ...     message="'list' object has no attribute 'push'",
+    ...     source="values.push(3)",
+    ...     line=1,
+    ... )
+    >>> attribute_error(FailureContext(failure)).suggested_fix
+    'values.append(3)'
     """
     refused = diagnose_by_rules(context, _CANNOT_SET)
     if refused is not None:

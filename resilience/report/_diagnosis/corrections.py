@@ -63,11 +63,25 @@ _COMPARED = (ast.Compare, ast.BoolOp)
 
 
 def with_correction(context: FailureContext, found: Diagnosis) -> Diagnosis:
-    """Return a diagnosis with the corrected line that follows from the program, where it has none yet.
+    r"""Return a diagnosis with the corrected line that follows from the program, where it has none yet.
 
     The faults of `_SURER` come first, and replace the advice to write a near name. Of the others the first that finds a
     line counts; where none does, the first advice is added in front of the suggestions. Programs of more than
     `_MAX_SOURCE` characters, and those that do not compile, stay as they are diagnosed.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="'NoneType' object is not subscriptable",
+    ...     exception={"hints": {"marked": "found[0]"}},
+    ...     source="found = values.sort()\nfirst = found[0]",
+    ...     line=2,
+    ... )
+    >>> found = with_correction(FailureContext(failure), Diagnosis(immediate_cause="found is None", suggestions=()))
+    >>> found.suggested_fix, found.specifics
+    ('found = sorted(values)', {'fix_applies_to': 'line 1'})
     """
     if context.is_syntax_error or len(context.source) > _MAX_SOURCE:
         return found

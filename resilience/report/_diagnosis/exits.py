@@ -27,6 +27,17 @@ _KINDS = {"int": "a whole number", "float": "a number"}
 def system_exit(context: FailureContext) -> Diagnosis | None:
     """Diagnose a program that ended with a status of its own, and said on standard error why; None where it said
     nothing.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="SystemExit",
+    ...     message="2",
+    ...     stderr="count.py: error: argument --count: invalid int value: 'x'",
+    ... )
+    >>> system_exit(FailureContext(failure)).suggestions
+    ("Give --count a whole number in place of 'x'.",)
     """
     said = context.failure.stderr[-_MAX_READ:]
     return _of_tests(said) or _of_options(said) if said else None

@@ -219,6 +219,13 @@ def import_error(context: FailureContext) -> Diagnosis | None:
     to load.
 
     A module that is only partly initialised is imported by one that it imports: a circular import.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "cannot import name 'Mapping' from 'collections'"
+    >>> failure = Failure(category=ErrorCategory.IMPORT, error_type="ImportError", message=message)
+    >>> import_error(FailureContext(failure)).suggestions[0]
+    'It moved: write from collections.abc import Mapping.'
     """
     found = _NAME.search(context.message)
     if found is None:

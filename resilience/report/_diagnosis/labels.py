@@ -50,6 +50,20 @@ def missing_label(context: FailureContext) -> Diagnosis | None:
 
     Usages that ask in the wrong way are tried before a misspelt name: columns as a tuple, a column among the rows, a
     position in `loc`, a merge of tables that call their key differently.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> table = {"of": "sales", "columns": ["day", "price"]}
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="KeyError",
+    ...     message="'prcie'",
+    ...     exception={"type": "KeyError", "hints": {"objects": [table]}},
+    ...     source='total = sales["prcie"].sum()',
+    ...     line=1,
+    ... )
+    >>> missing_label(FailureContext(failure)).suggested_fix
+    'total = sales["price"].sum()'
     """
     objects = _objects(context)
     wanted = _wanted(context)

@@ -63,6 +63,20 @@ def diagnose_library(context: FailureContext) -> Diagnosis | None:
     """Explain what a table knows of a library's refusal; with the shapes and columns of the failing line. Else None.
 
     The order is that of certainty: a row for exactly this name, then a near name, then the sentence of the message.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="AttributeError",
+    ...     message="'DataFrame' object has no attribute 'iteritems'",
+    ...     exception={"hints": {"name": "iteritems", "owner": "DataFrame", "library": "pandas"}},
+    ...     source="pairs = table.iteritems()",
+    ...     line=1,
+    ... )
+    >>> found = diagnose_library(FailureContext(failure))
+    >>> found.immediate_cause, found.suggested_fix
+    ('DataFrame has no iteritems since pandas 2.0', 'pairs = table.items()')
     """
     found = (
         _removed(context)

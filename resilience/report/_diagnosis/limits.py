@@ -64,10 +64,22 @@ _SIGNALS = {
 
 
 def timeout(context: FailureContext) -> Diagnosis | None:
-    """Diagnose a program that ran longer than it may, by the innermost loop around the last line.
+    r"""Diagnose a program that ran longer than it may, by the innermost loop around the last line.
 
     A ``while`` loop that cannot end, by its source, is the cause. Of any other loop the advice is to bring it nearer to
     its end, or to do less in each round; of a call that waits, to wait for a shorter time.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.EXECUTION_TIMEOUT,
+    ...     error_type="ExecutionTimeout",
+    ...     message="",
+    ...     source="while True:\n    count += 1",
+    ...     line=2,
+    ... )
+    >>> timeout(FailureContext(failure)).contributing_factors
+    ('`while True` on line 1 has no break: it never ends',)
     """
     limit = context.specific("timeout_limit")
     line = _line(context)
@@ -178,6 +190,13 @@ def ended(context: FailureContext) -> Diagnosis | None:
     known.
 
     The signal is one that the worker reported, or that the message names: ``SIGSEGV``, ``signal 11``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "the process exited with code 3"
+    >>> failure = Failure(category=ErrorCategory.RUNTIME, error_type="ProcessEnded", message=message)
+    >>> ended(FailureContext(failure)).specifics
+    {'exit_code': 3}
     """
     name = context.specific("signal") or _named_signal(context.message)
     line = _line(context)

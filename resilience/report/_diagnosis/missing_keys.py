@@ -26,6 +26,19 @@ def key_error(context: FailureContext) -> Diagnosis | None:
 
     None of a library's subclass of KeyError, whose message is a sentence. A near key is proposed only where it is
     clearly meant; else ``get`` or a test are advised.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="KeyError",
+    ...     message="'nmae'",
+    ...     exception={"type": "KeyError", "hints": {"keys": ["name", "age"]}},
+    ...     source='print(user["nmae"])',
+    ...     line=1,
+    ... )
+    >>> key_error(FailureContext(failure)).suggested_fix
+    'print(user["name"])'
     """
     if context.library_function and (context.type != "KeyError" or isinstance(context.expression, ast.Call)):
         return None

@@ -38,6 +38,18 @@ def name_error(context: FailureContext) -> Diagnosis | None:
 
     In order of what is surest: an attribute that lacks its ``self``, a word of another language (`known_names`), an
     import that is missing, a binding in another scope, a near name among those in reach.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="NameError",
+    ...     message="name 'pd' is not defined",
+    ...     source="table = pd.read_csv(path)",
+    ...     line=1,
+    ... )
+    >>> name_error(FailureContext(failure)).suggested_fix
+    'import pandas as pd'
     """
     name = _name(context)
     if not name:

@@ -112,6 +112,16 @@ def network_error(context: FailureContext) -> Diagnosis | None:
     message.
 
     The last two bases are left out: Exception and BaseException are those of every exception.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.NETWORK,
+    ...     error_type="ConnectionRefusedError",
+    ...     message="[Errno 111] Connection refused",
+    ... )
+    >>> network_error(FailureContext(failure)).immediate_cause
+    'nothing listens at the address that was called'
     """
     of_client = any(_MODULES.match(base) for base in context.bases[:-2])
     of_socket = context.type in ("gaierror", "ConnectionRefusedError") or "unknown url type" in context.message

@@ -79,6 +79,18 @@ def refused_operands(context: FailureContext) -> Diagnosis | None:
     """Explain an operator between types that it does not take; None of another message.
 
     It recognises ``unsupported operand type(s)``, ``not supported between instances of`` and ``can only concatenate``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="unsupported operand type(s) for +: 'dict' and 'dict'",
+    ...     source="options = defaults + given",
+    ...     line=1,
+    ... )
+    >>> refused_operands(FailureContext(failure)).suggestions[0]
+    'Merge dicts with |: defaults | given.'
     """
     found = _OPERANDS.search(context.message)
     if found is None:

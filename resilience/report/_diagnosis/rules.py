@@ -72,9 +72,21 @@ def rule(pattern: str, cause: str, *tips: str, fix: str = "") -> Rule:
 
 
 def diagnose_by_rules(context: FailureContext, rules: Iterable[Rule]) -> Diagnosis | None:
-    """Return the diagnosis of the first rule whose pattern is in the message; None where none is.
+    r"""Return the diagnosis of the first rule whose pattern is in the message; None where none is.
 
     Captured values of the variables in the failing expression are added as contributing factors.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> table = [rule(r"'(?P<kind>\w+)' object is not callable", "<target> is <a kind>", "Leave out the parentheses.")]
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="'int' object is not callable",
+    ...     exception={"hints": {"marked": "total()"}},
+    ... )
+    >>> diagnose_by_rules(FailureContext(failure), table).immediate_cause
+    'total is an int'
     """
     for each in rules:
         found = search_pattern(each.pattern, context.message)

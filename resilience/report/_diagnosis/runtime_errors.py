@@ -128,7 +128,15 @@ _RUNTIME = (
 
 
 def runtime_error(context: FailureContext) -> Diagnosis | None:
-    """Diagnose RuntimeError and RuntimeWarning by their message: ``dictionary changed size during iteration``."""
+    """Diagnose RuntimeError and RuntimeWarning by their message: ``dictionary changed size during iteration``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "asyncio.run() cannot be called from a running event loop"
+    >>> failure = Failure(category=ErrorCategory.RUNTIME, error_type="RuntimeError", message=message)
+    >>> runtime_error(FailureContext(failure)).suggestions[0]
+    'Write `await main()` in place of asyncio.run(main()).'
+    """
     return diagnose_by_rules(context, _RUNTIME)
 
 
@@ -137,6 +145,18 @@ def assertion(context: FailureContext) -> Diagnosis | None:
 
     The message of the assertion, where it has one, is quoted as what it says. Which side of a comparison is wrong
     cannot be known: both are to be printed.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="AssertionError",
+    ...     message="sum is wrong",
+    ...     source="assert total == 3",
+    ...     line=1,
+    ... )
+    >>> assertion(FailureContext(failure)).immediate_cause
+    'the assertion `total == 3` does not hold, which says: sum is wrong'
     """
     test: ast.expr | None = None
     if isinstance(context.statement, ast.Assert):

@@ -32,10 +32,22 @@ _GENERIC = re.compile(
 
 
 def syntax_error(context: FailureContext) -> Diagnosis | None:
-    """Diagnose a program, or a text that a program wanted to evaluate, that is no Python. It always finds something to
+    r"""Diagnose a program, or a text that a program wanted to evaluate, that is no Python. It always finds something to
     say.
 
     The look of the line is asked for its habits only where the message is one of the generic ones, ``invalid syntax``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.SYNTAX,
+    ...     error_type="SyntaxError",
+    ...     message="expected ':'",
+    ...     source="if x > 1\n    pass",
+    ...     line=1,
+    ... )
+    >>> syntax_error(FailureContext(failure)).suggested_fix
+    'if x > 1:'
     """
     found = foreign_text(context) or invalid_character(context) or brace_above(context)
     if found is None and _GENERIC.search(context.message):

@@ -212,7 +212,20 @@ def brace_above(context: FailureContext) -> Diagnosis | None:
 
 
 def habit_of(context: FailureContext) -> Diagnosis | None:
-    """Recognise a line that is written in the habit of another language, or uses a word of Python's own as a name."""
+    """Recognise a line that is written in the habit of another language, or uses a word of Python's own as a name.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.SYNTAX,
+    ...     error_type="SyntaxError",
+    ...     message="invalid syntax",
+    ...     source="count++",
+    ...     line=1,
+    ... )
+    >>> habit_of(FailureContext(failure)).suggested_fix
+    'count += 1'
+    """
     line = context.raw_line
     if not line.strip() or len(line) > 1000:
         return None

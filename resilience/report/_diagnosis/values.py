@@ -32,8 +32,16 @@ _JSON = re.compile(r"^(?P<what>.+?): line (?P<line>\d+) column (?P<column>\d+) \
 
 
 def value_error(context: FailureContext) -> Diagnosis | None:
-    """Diagnose a value of the right type that makes no sense: a text that is no number, a wrong number of values, and
-    the messages of `value_rules`.
+    """Diagnose a value of the right type that makes no sense.
+
+    A text that is no number and a wrong number of values are looked at here; else the rules of `value_rules` count.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "invalid literal for int() with base 10: '1,250'"
+    >>> failure = Failure(category=ErrorCategory.RUNTIME, error_type="ValueError", message=message)
+    >>> value_error(FailureContext(failure)).suggestions[0]
+    "Remove the commas first: int('1,250'.replace(',', ''))."
     """
     found = _LITERAL.search(context.message)
     if found is not None:
@@ -173,6 +181,18 @@ def zero_division(context: FailureContext) -> Diagnosis | None:
     """Diagnose a division by zero by its divisor: the line that gave it the value 0, or the collection that is empty.
 
     A divisor that is written out as 0 gets no advice to test it first.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="ZeroDivisionError",
+    ...     message="division by zero",
+    ...     source="mean = sum(rows) / len(rows)",
+    ...     line=1,
+    ... )
+    >>> zero_division(FailureContext(failure)).contributing_factors
+    ('rows is empty',)
     """
     divisor = _divisor(context)
     zero = divisor or "the divisor"
