@@ -138,8 +138,7 @@ def _diagnose(context: FailureContext) -> Diagnosis:
 
 
 def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
-    """Return what the first of an exception's classes has: libraries first, then a diagnoser, then the rules of a
-    class.
+    """Return what the first of an exception's classes has: libraries, then its diagnoser, then its rules.
 
     ``ConnectionRefusedError`` is asked for before ``ConnectionError`` and ``OSError``: the nearest class says most.
     """

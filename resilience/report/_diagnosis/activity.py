@@ -37,9 +37,7 @@ def context_of(context: FailureContext) -> str:
 
 
 def _arguments(context: FailureContext, frame: Frame) -> str:
-    """Return the arguments of the failing function, five at most, without ``self``; empty for a function of another
-    file.
-    """
+    """Return the arguments of the failing function, at most five, without ``self``; empty where it is unknown."""
     function = context.function
     if function is None or frame is not context.frame:
         return ""

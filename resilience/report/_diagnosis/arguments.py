@@ -93,8 +93,9 @@ def wrong_arguments(context: FailureContext) -> Diagnosis | None:
 
 
 def _missing(context: FailureContext, found: re.Match[str]) -> Diagnosis:
-    """Diagnose ``area() missing 1 required positional argument: 'width'``; where ``self`` is missing, the call is on a
-    class.
+    """Diagnose ``area() missing 1 required positional argument: 'width'``.
+
+    Where ``self`` is missing, the method was called on its class.
     """
     function, names = found["function"], re.findall(r"'(\w+)'", found["names"])
     signature, fact = _signature(context, function)
@@ -123,8 +124,7 @@ def _is_called_on_class(context: FailureContext, function: str) -> bool:
 
 
 def _too_many(context: FailureContext, found: re.Match[str]) -> Diagnosis:
-    """Diagnose ``area() takes 1 positional argument but 2 were given``; a method without ``self`` is given one too
-    many.
+    """Diagnose ``area() takes 1 positional argument but 2 were given``.
 
     *found* has ``takes``, the words for how many there may be, and ``given``, the number, which counts the object, too.
     """
@@ -210,9 +210,7 @@ def _multiple(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 
 
 def _definition(context: FailureContext, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """Return the function that a message names, where the program defines just one of that name, or has it in that
-    class.
-    """
+    """Return the function that a message names, where the program defines one of that name, or in that class."""
     found = functions_named(context, _method(function))
     return found[0] if len(found) == 1 else _in_class(context, function)
 

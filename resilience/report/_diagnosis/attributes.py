@@ -132,8 +132,9 @@ def _of_none(context: FailureContext, name: str) -> Diagnosis:
 
 
 def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
-    """Diagnose ``module 'math' has no attribute 'squareroot'``: a misspelt name, a circular import, a file that hides
-    it.
+    """Diagnose ``module 'math' has no attribute 'squareroot'``.
+
+    The name is misspelt, the module is imported in a circle, or a file of the program hides it.
     """
     tips: list[str] = []
     fix: str | None = None
@@ -167,8 +168,9 @@ def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
 
 
 def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis | None:
-    """Diagnose an attribute that an object of the type *owner* lacks; None where the object has it and its library
-    refuses it.
+    """Diagnose an attribute that an object of the type *owner* lacks.
+
+    None where the object has it and its library refuses it: the message of the library says why.
 
     Tips are ordered by how sure they are: the row of another language's method, a key of a dict read as an attribute, a
     clearly near name, then the names that the object has.

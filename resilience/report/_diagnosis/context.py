@@ -89,9 +89,7 @@ class FailureContext:
 
     @cached_property
     def bases(self) -> tuple[str, ...]:
-        """The classes that the exception is an instance of, dotted, the nearest first: its own class is the first of
-        them.
-        """
+        """The classes that the exception is an instance of, dotted, the nearest first: its own is the first."""
         given = as_texts(self.exception.get("bases"))
         module = as_text(self.exception.get("module")) or "builtins"
         own = f"{module}.{self.type}"
@@ -235,8 +233,9 @@ class FailureContext:
 
     @cached_property
     def expression(self) -> ast.expr | None:
-        """The tree of `marked`. Its positions count from the beginning of that part: `line_edits.segment_of` reads its
-        nodes.
+        """The tree of `marked`.
+
+        Its positions count from the beginning of that part: `line_edits.segment_of` reads its nodes.
         """
         return parsed_expression(self.marked)
 

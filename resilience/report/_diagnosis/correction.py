@@ -76,17 +76,16 @@ def indentation_of(line: str) -> str:
 
 
 def nodes(context: FailureContext, kind: type[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a kind on the failing line. Their positions are those in `FailureContext.code`, not in the
-    program.
+    """Yield the nodes of a kind on the failing line.
+
+    Their positions are those in `FailureContext.code`, not in the program.
     """
     tree = context.line_tree
     return (node for node in ast.walk(tree) if isinstance(node, kind)) if tree is not None else iter(())
 
 
 def of_program(context: FailureContext, kind: type[Node]) -> list[Node]:
-    """Return the nodes of a kind in the whole program, in the order they stand in; none where its source is not at
-    hand.
-    """
+    """Return the nodes of a kind in the whole program, in the order they stand in; none without its source."""
     found = [node for node in ast.walk(context.tree or ast.Module([], [])) if isinstance(node, kind)]
     return sorted(found, key=_position)
 

@@ -235,9 +235,7 @@ def _len_for_length(context: FailureContext) -> Correction | None:
 
 
 def _in_for_contains(context: FailureContext) -> Correction | None:
-    """Recognise ``text.contains("a")`` or ``data.has_key("a")``: ``"a" in text``, in parentheses where more stands
-    around it.
-    """
+    """Recognise ``text.contains("a")`` and ``data.has_key("a")``, which are ``"a" in text`` in Python."""
     name = as_text(context.hints.get("name"))
     for call in nodes(context, ast.Call):
         assert isinstance(call, ast.Call)
@@ -357,9 +355,7 @@ def _copy_of_iterated(context: FailureContext) -> Correction | None:
 
 
 def _awaited_at_origin(context: FailureContext) -> Correction | None:
-    """Recognise a coroutine that an earlier line made and did not await: ``data = load()``; that line gets the
-    ``await``.
-    """
+    """Recognise a coroutine that an earlier line made and did not await: ``data = load()``."""
     node = context.expression
     target = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else node
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -521,8 +517,9 @@ def _known_word(context: FailureContext) -> Correction | None:
 
 
 def _one_tuple(context: FailureContext) -> Correction | None:
-    """Recognise a parameter of SQL that is no tuple, ``execute(sql, name)`` or ``(name)``: a text counts as one per
-    letter.
+    """Recognise a parameter of SQL that is no tuple: ``execute(sql, (name))``.
+
+    A text in its place counts as a sequence, with a parameter for each letter.
     """
     node = context.expression
     if (
@@ -652,8 +649,9 @@ _DATE_FORMATS = (
 
 
 def _date_format(context: FailureContext) -> Correction | None:
-    """Recognise a date in a format other than the one given. Texts that may be day or month first, ``03/04/2024``, have
-    none.
+    """Recognise a date in a format other than the one given.
+
+    A text in which the day or the month may be first, ``03/04/2024``, has no correction.
     """
     found = re.search(r"time data ['\"](.+?)['\"] does(?: not|n't) match format ['\"](.+?)['\"]", context.message)
     if found is None:
@@ -668,8 +666,7 @@ def _date_format(context: FailureContext) -> Correction | None:
 
 
 def _near_file(context: FailureContext) -> Correction | None:
-    """Recognise a misspelt file that has a near name in its directory, or a directory that is missing where a file is
-    written.
+    """Recognise a misspelt file that has a near name in its directory, or a directory that is missing.
 
     The names in the directory are those of the hints. The directory is made by a new line before the failing one.
     """

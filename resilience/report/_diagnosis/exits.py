@@ -25,8 +25,7 @@ _KINDS = {"int": "a whole number", "float": "a number"}
 
 
 def system_exit(context: FailureContext) -> Diagnosis | None:
-    """Diagnose a program that ended with a status of its own, and said on standard error why; None where it said
-    nothing.
+    """Diagnose a program that ended with a status of its own, by its standard error; None where that is empty.
 
     >>> from resilience.categories import ErrorCategory
     >>> from resilience.report.failure import Failure
@@ -63,8 +62,9 @@ def _of_tests(said: str) -> Diagnosis | None:
 
 
 def _of_options(said: str) -> Diagnosis | None:
-    """Explain what an option parser refused: ``error: argument --count: invalid int value: 'x'``. The last such line
-    counts.
+    """Explain what an option parser refused: ``error: argument --count: invalid int value: 'x'``.
+
+    Parsers print their usage and end, so the last such line counts.
     """
     found = list(_REFUSED.finditer(said))
     if not found:

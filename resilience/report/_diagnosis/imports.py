@@ -215,8 +215,7 @@ _MODULE_OF = {
 
 
 def import_error(context: FailureContext) -> Diagnosis | None:
-    """Diagnose ``cannot import name 'Mapping' from 'collections'``: a name that a module lacks, or a module that fails
-    to load.
+    """Diagnose a name that a module lacks, or a module that fails to load.
 
     A module that is only partly initialised is imported by one that it imports: a circular import.
 
@@ -280,8 +279,9 @@ def import_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _broken(context: FailureContext) -> Diagnosis:
-    """Diagnose a module that is there and fails to load: a system library that is missing, or too little memory to map
-    one.
+    """Diagnose a module that is there and fails to load.
+
+    A system library is missing, or there is too little memory to map one.
     """
     name = context.hint("name")
     specifics = _specifics(name, list(as_texts(context.specifics.get("available_modules")))) if name else {}

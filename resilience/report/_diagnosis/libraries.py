@@ -163,9 +163,7 @@ def _removed(context: FailureContext) -> Diagnosis | None:
 
 
 def _removed_attribute(context: FailureContext) -> Removed | None:
-    """Return the row of an attribute that was asked for. The owner in the hints is a class, or ``module``
-    and a name.
-    """
+    """Return the row of an attribute that was asked for; the hint of its owner is a class or ``module x``."""
     name, owner, library = context.hint("name"), context.hint("owner"), context.hint("library")
     if context.type != "AttributeError" or not name or not library or owner == "NoneType":
         return None
@@ -367,8 +365,9 @@ def _value_of(context: FailureContext, name: str) -> tuple[str, ast.expr] | None
 
 
 def _with_keyword(context: FailureContext, name: str, meant: str) -> str | None:
-    """Return the failing line with the keyword *meant* for *name*; of an opposite, ``descending=True``, the value is
-    negated.
+    """Return the failing line with the keyword *meant* for *name*.
+
+    Of an opposite, ``descending=True``, the value is negated: ``ascending=False``.
     """
     found = _value_of(context, name)
     if "=" in meant:

@@ -84,9 +84,7 @@ def _parenthesised(context: FailureContext) -> Correction | None:
 
 
 def _split_conditions(text: str) -> list[str]:
-    """Return conditions and the operators between them, from the outermost level of a text; empty where it has no
-    tokens.
-    """
+    """Return conditions and the operators between them, from the outermost level of a text."""
     parts: list[str] = []
     begin, depth = 0, 0
     try:

@@ -186,8 +186,7 @@ def _fewer_threads(context: FailureContext) -> tuple[str, ...]:
 
 
 def ended(context: FailureContext) -> Diagnosis | None:
-    """Diagnose a process that ended by a signal or with an exit code, and without an exception; None where neither is
-    known.
+    """Diagnose a process that ended by a signal or with an exit code, and without an exception.
 
     The signal is one that the worker reported, or that the message names: ``SIGSEGV``, ``signal 11``.
 

@@ -179,8 +179,7 @@ def _keys(context: FailureContext, target: str) -> list[str]:
 
 
 def _of_other_type(bare: str, key: str, keys: list[str], others: list[object]) -> str:
-    """Return the advice on a key that the dict has in another type: the text ``'3'`` and the number 3; else an empty
-    text.
+    """Return the advice on a key that the dict has in another type, the text ``'3'`` and the number 3.
 
     *bare* is the key without quotes, *key* as the message has it, *others* are the keys that are no texts.
     """

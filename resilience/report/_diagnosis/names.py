@@ -162,9 +162,7 @@ def _name(context: FailureContext) -> str:
 
 
 def _free(name: str) -> Diagnosis:
-    """Diagnose a closure that runs too early:
-    ``cannot access free variable 'x' where it is not associated with a value``.
-    """
+    """Diagnose a closure that runs before its outer function has given the free variable a value."""
     return Diagnosis(
         immediate_cause=f"the variable '{name}' of the outer function has no value when the inner one uses it",
         suggestions=(
@@ -199,9 +197,7 @@ def _with_import(context: FailureContext, name: str, tips: list[str]) -> str | N
 
 
 def _owner(context: FailureContext, name: str) -> str:
-    """Return ``self`` or ``cls`` where a method forgot it: a method, class variable or attribute of its class has the
-    name.
-    """
+    """Return ``self`` or ``cls`` where a method forgot it: its class has a method or attribute of that name."""
     function = context.function
     if function is None or not function.args.args or context.tree is None:
         return ""

@@ -108,8 +108,7 @@ _RULES = (
 
 
 def network_error(context: FailureContext) -> Diagnosis | None:
-    """Diagnose an HTTP client or a socket that could not do its call; None of another exception, or of an unknown
-    message.
+    """Diagnose an HTTP client or a socket that could not do its call; None of any other failure.
 
     The last two bases are left out: Exception and BaseException are those of every exception.
 

@@ -123,9 +123,7 @@ def names_in_text(*expressions: str) -> list[str]:
 
 
 def _operation(context: FailureContext, found: re.Match[str]) -> Operation:
-    """Read the operator and the types from the message, and both sides from the failing expression or
-    ``total += price``.
-    """
+    """Read the types from the message, and both sides from the failing expression or ``total += price``."""
     known = expression_parts(context)
     left, right = known.get("left", ""), known.get("right", "")
     if not left and isinstance(statement := context.statement, ast.AugAssign):

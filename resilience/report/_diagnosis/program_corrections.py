@@ -98,9 +98,7 @@ def _called_method(context: FailureContext) -> Correction | None:
 
 
 def _call_for_brackets(context: FailureContext) -> Correction | None:
-    """Recognise brackets for the parentheses of a function: ``print["done"]``. Methods that are to be called first are
-    not.
-    """
+    """Recognise brackets for the parentheses of a function: ``print["done"]``."""
     node = context.expression
     if not isinstance(node, ast.Subscript) or (
         isinstance(node.value, ast.Attribute) and node.value.attr in _WITHOUT_ARGUMENTS
@@ -142,8 +140,9 @@ def _merged_dict(context: FailureContext) -> Correction | None:
 
 
 def _without_none(context: FailureContext) -> Correction | None:
-    """Recognise None among values that are sorted or compared: ``sorted(readings)``. A key function may handle it: no
-    fix.
+    """Recognise None among values that are sorted or compared: ``sorted(readings)``.
+
+    A call with a key function is left alone: that may handle None.
     """
     node = context.expression
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in _TAKES_KEY:
@@ -412,9 +411,7 @@ def _misspelt_method(context: FailureContext) -> Correction | None:
 
 
 def _dumped_as_text(context: FailureContext) -> Correction | None:
-    """Recognise a date or a number that JSON has no form of, and that has a text:
-    ``json.dumps({"day": date.today()})``.
-    """
+    """Recognise a date or a number that JSON has no form of: ``json.dumps({"day": date.today()})``."""
     node = context.expression
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
         return None

@@ -130,9 +130,7 @@ def _renamed(context: FailureContext, advice: str) -> str | None:
 
 
 def _fix(context: FailureContext, template: str, groups: Mapping[str, str | None]) -> str | None:
-    """Return the failing line with the filled template; None where a part of the expression is missing, or does not
-    fit.
-    """
+    """Return the failing line with the filled template; None where a part of the expression is missing."""
     if not template:
         return None
     values = {**_segments(context), **{key: value for key, value in groups.items() if value}}
@@ -142,9 +140,7 @@ def _fix(context: FailureContext, template: str, groups: Mapping[str, str | None
 
 
 def _segments(context: FailureContext) -> dict[str, str]:
-    """Return the parts of the failing expression exactly as they are written, for corrections; no line ends are
-    removed.
-    """
+    """Return the parts of the failing expression exactly as they are written, for corrections."""
     node = context.expression
     named: dict[str, ast.expr] = {}
     match node:

@@ -32,8 +32,7 @@ _GENERIC = re.compile(
 
 
 def syntax_error(context: FailureContext) -> Diagnosis | None:
-    r"""Diagnose a program, or a text that a program wanted to evaluate, that is no Python. It always finds something to
-    say.
+    r"""Diagnose a program, or a text that a program wanted to evaluate, that is no Python.
 
     The look of the line is asked for its habits only where the message is one of the generic ones, ``invalid syntax``.
 
@@ -57,9 +56,7 @@ def syntax_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _of_message(context: FailureContext) -> Diagnosis | None:
-    """Return what the first row of `syntax_table` says whose pattern is in the parser's message, with the corrected
-    line.
-    """
+    """Return what the first row of `syntax_table` says whose pattern is in the message, with the corrected line."""
     for row in ROWS:
         matched = search_pattern(row.pattern, context.message)
         if matched is None:

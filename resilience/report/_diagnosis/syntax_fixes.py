@@ -77,9 +77,7 @@ def _is_bound(context: FailureContext, name: str) -> bool:
 
 
 def parentheses(context: FailureContext) -> Iterator[Candidate]:
-    """Put what follows ``print`` in parentheses: ``print "done"``, as in Python 2. A redirection, ``print >>``, has no
-    fix.
-    """
+    """Put what follows ``print`` in parentheses: ``print "done"``, as in Python 2."""
     code, comment = _split(context.raw_line)
     found = _STATEMENT.match(code)
     if found is not None:
@@ -210,8 +208,9 @@ def group(context: FailureContext) -> Iterator[Candidate]:
 
 
 def inner_quotes(context: FailureContext) -> Iterator[Candidate]:
-    """Use the other quotes inside the braces of an f-string, which had to differ until Python 3.11:
-    ``f"{row["name"]}"``.
+    """Use the other quotes inside the braces of an f-string: ``f"{row["name"]}"``.
+
+    They had to differ until Python 3.11.
     """
     line = context.raw_line
     for quote, other in (('"', "'"), ("'", '"')):

@@ -254,9 +254,7 @@ def _money(context: FailureContext) -> Correction | None:
 
 
 def _dates_as_index(context: FailureContext) -> Correction | None:
-    """Recognise a part of a date looked up among texts: ``df.loc["2024-01"]``. The labels become dates on a line
-    before.
-    """
+    """Recognise a part of a date looked up among texts, ``df.loc["2024-01"]``: the labels become dates."""
     key = context.message.strip().strip("'\"")
     is_row = any(each.attr == "loc" for each in of_statement(context, ast.Attribute))
     for facts in _objects(context) if is_row and re.fullmatch(r"\d{4}(?:-\d\d)?", key) else ():
@@ -332,8 +330,9 @@ def _assigned_column(context: FailureContext) -> Correction | None:
 
 
 def _with_zone(context: FailureContext) -> Correction | None:
-    """Recognise a time without a zone that is compared with a column of times that have one: the message names the
-    zone.
+    """Recognise a time without a zone that is compared with a column of times that have one.
+
+    The message names the zone of the column.
     """
     found = re.search(r"datetime64\[\w+, ([^\]]+)\] and (Timestamp|datetime)", context.message)
     for comparison in of_statement(context, ast.Compare) if found is not None else ():

@@ -111,8 +111,9 @@ def _missing_comma(context: FailureContext) -> Diagnosis | None:
 
 
 def _of_none(context: FailureContext) -> Diagnosis:
-    """Diagnose a value that is None and is indexed, called, unpacked or iterated over: look for the line that gave
-    None.
+    """Diagnose a value that is None and is indexed, called, unpacked or iterated over.
+
+    The line or the function that gave None is looked for, as the failing line is rarely at fault.
     """
     known = expression_parts(context)
     target = known.get("target", "")

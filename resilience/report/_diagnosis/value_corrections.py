@@ -87,8 +87,7 @@ def _zone_of_text(context: FailureContext) -> Correction | None:
 
 
 def _other_class_of_datetime(context: FailureContext) -> Correction | None:
-    """Recognise a class of the module datetime that is looked for in its class of the same name:
-    ``datetime.timedelta(1)``.
+    """Recognise a class of the module datetime that is looked for in its class `datetime`.
 
     It happens after ``from datetime import datetime``, where ``datetime`` is the class.
     """
@@ -157,9 +156,7 @@ def _constants(node: ast.expr | None) -> list[ast.expr]:
 
 
 def _joined_by(context: FailureContext) -> Correction | None:
-    """Recognise `join` of a list, where it belongs to the text between: ``names.join(", ")``. Other languages have it
-    so.
-    """
+    """Recognise `join` of a list, where it belongs to the text between: ``names.join(", ")``."""
     for call in of_statement(context, ast.Call):
         match call:
             case ast.Call(func=ast.Attribute(value=values, attr="join"), args=[ast.Constant(value=str()) as separator]):
@@ -171,8 +168,9 @@ def _joined_by(context: FailureContext) -> Correction | None:
 
 
 def _function_of_module(context: FailureContext) -> Correction | None:
-    """Recognise a module that is called in place of its function of the same name: ``copy(values)`` after
-    ``import copy``.
+    """Recognise a module that is called in place of its function of the same name.
+
+    After ``import copy`` it is ``copy.copy(values)`` and not ``copy(values)``.
     """
     for call in of_statement(context, ast.Call):
         name = call.func.id if isinstance(call.func, ast.Name) else ""
@@ -237,9 +235,7 @@ def _encoded_argument(context: FailureContext) -> Correction | None:
 
 
 def _bytes_of_file(context: FailureContext) -> Correction | None:
-    """Recognise a picture, an archive or the like that is read as text, by the ending of its name:
-    ``open("logo.png")``.
-    """
+    """Recognise a picture, an archive or the like that is read as text, by the ending of its name."""
     for name, call in _opened(context):
         path = call.args[0] if call.args else None
         if not isinstance(path, ast.Constant) or not _BINARY.search(str(path.value)):
@@ -507,8 +503,9 @@ def _end_of_range(node: ast.expr) -> ast.expr | None:
 
 
 def other_loop_name(context: FailureContext) -> Correction | None:
-    """Recognise a comprehension that names its elements in one way and uses another name:
-    ``[row.id for line in rows]``.
+    """Recognise a comprehension that names its elements in one way and uses another name.
+
+    ``[row["id"] for line in rows]`` calls them ``line`` and means ``row``.
 
     It comes before the correction of a near name, as ``row`` may be near to some other name in reach.
     """
@@ -666,8 +663,9 @@ def _goes_through_pairs(context: FailureContext, call: ast.Call) -> bool:
 
 
 def _sequence_of_set(context: FailureContext) -> Correction | None:
-    """Recognise a set, or a view of a dict, given to a function that takes elements by number:
-    ``random.choice({1, 2})``.
+    """Recognise a set, or a view of a dict, given to a function that takes elements by number.
+
+    ``random.choice({1, 2})`` raises ``'set' object is not subscriptable``.
     """
     found = re.search(r"'(set|frozenset|dict_\w+)' object is not subscriptable", context.message)
     node = context.expression
