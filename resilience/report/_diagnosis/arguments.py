@@ -216,6 +216,7 @@ def _definition(context: FailureContext, function: str) -> ast.FunctionDef | ast
 
 
 def _in_class(context: FailureContext, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the method of a class of the program, where the message names both: ``Stack.push``."""
     owner = function.split(".")[-2] if "." in function else ""
     for node in ast.walk(context.tree) if context.tree is not None and owner else ():
         if isinstance(node, ast.ClassDef) and node.name == owner:

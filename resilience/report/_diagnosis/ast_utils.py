@@ -105,6 +105,10 @@ def fault_of(source: str) -> SyntaxError | None:
 
 
 def _quietly(make: Callable[[], T], source: str) -> T | None:
+    """Return what *make* makes of *source*; None of a longer one, and where the parser refuses it.
+
+    Besides SyntaxError that is a MemoryError or RecursionError of deep nesting, and a ValueError of null bytes.
+    """
     if len(source) > _MAX_LENGTH:
         return None
     try:

@@ -47,6 +47,8 @@ _PROSE = re.compile(
 def plain_line(line: str) -> str:
     r"""Return a line with the characters of a keyboard for typographic ones.
 
+    Characters that are not seen, such as a zero-width space, are taken out.
+
     >>> plain_line("print(“lamp”)\u00a0# 3 × 4")
     'print("lamp") # 3 * 4'
     """

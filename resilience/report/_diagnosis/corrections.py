@@ -181,6 +181,7 @@ def _in_place(context: FailureContext) -> Correction | None:
 
 
 def _reparsed(code: str) -> ast.expr:
+    """Return the value of an assignment with its positions in that line alone; a constant for any other statement."""
     tree = ast.parse(code)
     match tree.body:
         case [ast.Assign(value=value)]:
@@ -190,6 +191,7 @@ def _reparsed(code: str) -> ast.expr:
 
 
 def _none_target(context: FailureContext) -> ast.expr | None:
+    """Return the part of the failing expression that is None: what was indexed, or asked for an attribute."""
     match context.expression:
         case ast.Attribute(value=target) | ast.Subscript(value=target) | ast.Call(func=ast.Attribute(value=target)):
             return target
@@ -397,7 +399,10 @@ def _number_of_text(context: FailureContext) -> Correction | None:
 
 
 def _decimal_of_float(context: FailureContext) -> Correction | None:
-    """Recognise a float beside a `Decimal`: ``price * 1.2``; a Decimal is made of its text, which is exact."""
+    """Recognise a float beside a `Decimal`: ``price * 1.2``.
+
+    A Decimal is made of its text, ``Decimal("1.2")``: made of the float it would have the error of that.
+    """
     node = context.expression
     if not isinstance(node, ast.BinOp) or "Decimal" not in context.source:
         return None

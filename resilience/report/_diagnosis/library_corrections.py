@@ -238,6 +238,9 @@ def _one_row(context: FailureContext) -> Correction | None:
 
 
 def _without_alpha(context: FailureContext) -> Correction | None:
+    """Recognise a picture with transparency that is saved as JPEG: ``image.save("photo.jpg")`` gets a
+    ``convert("RGB")``.
+    """
     match context.expression:
         case ast.Call(func=ast.Attribute(value=target, attr="save")):
             written = segment_of(context, target)

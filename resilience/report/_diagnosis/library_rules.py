@@ -9,6 +9,11 @@ message: ``reshape(-1, 1)`` may be a row or a column, so it is an advice.
 
 A rule belongs here where the message and the failing expression are enough. What needs the shapes of arrays, the
 columns of tables or another line of the program is a function of `table_corrections` or `library_corrections`.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> message = "Can only use .str accessor with string values, not integer"
+>>> next(each.fix for each in RULES["pandas"] if search_pattern(each.pattern, message))
+'<target>.astype(str).str'
 """
 
 from __future__ import annotations

@@ -178,7 +178,9 @@ def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str,
 
 
 def _fewer_threads(context: FailureContext) -> tuple[str, ...]:
-    """Advise one thread where the environment of the program asks for more."""
+    """Advise one thread where the environment of the program asks for more: the libraries of numpy reserve memory for
+    each.
+    """
     threads = as_int(context.specifics.get("threads"))
     if threads is None:
         return ()
@@ -224,6 +226,7 @@ def ended(context: FailureContext) -> Diagnosis | None:
 
 
 def _named_signal(message: str) -> str:
+    """Return the name of the signal in a message, ``SIGSEGV`` for ``signal 11``, by the numbers of this system."""
     found = _SIGNAL.search(message)
     if found is None:
         return ""
@@ -265,7 +268,11 @@ def _leaves(loop: ast.While) -> bool:
 
 
 def _unchanged(loop: ast.While) -> list[str]:
-    """Return the variables of a loop's condition, where the loop changes none of them."""
+    """Return the variables of a loop's condition, where the loop changes none of them.
+
+    Empty where the condition calls a function or reads an attribute, and where a call in the loop gets one of the
+    variables: these may change it out of sight.
+    """
     read = [node.id for node in ast.walk(loop.test) if isinstance(node, ast.Name)]
     if any(isinstance(node, (ast.Call, ast.Attribute)) for node in ast.walk(loop.test)):
         return []

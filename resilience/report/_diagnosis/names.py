@@ -216,6 +216,7 @@ def _owner(context: FailureContext, name: str) -> str:
 
 
 def _targets(body: list[ast.stmt]) -> list[ast.Name]:
+    """Return the names that the assignments of a body bind, without those in nested blocks."""
     found: list[ast.Name] = []
     for node in body:
         if isinstance(node, ast.Assign):
@@ -310,6 +311,7 @@ def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _first_binding(function: ast.FunctionDef | ast.AsyncFunctionDef | None, name: str) -> ast.stmt | ast.expr | None:
+    """Return the first statement of a function that gives a name a value, by an assignment or an import."""
     if function is None:
         return None
     found = [

@@ -5,6 +5,11 @@ lacks them, ``("list", "push")``, `MODULE_ATTRIBUTES` functions by their module.
 name to write in place of the unknown one where that alone is right; None where the call has to be written anew.
 
 A row is looked up only after the name was missing, so it may name one that a later version has.
+
+>>> METHODS["list", "push"]
+('Lists grow with append(): write append instead of push.', 'append')
+>>> MODULE_ATTRIBUTES["os", "exists"], SYNONYMS["average"]
+(('Write os.path.exists.', 'os.path.exists'), ('mean', 'avg'))
 """
 
 from __future__ import annotations

@@ -42,6 +42,21 @@ _NAMED = re.compile(r"(?:restricted|blocked|forbidden) (?:module|function|name) 
 def violation(context: FailureContext) -> Diagnosis:
     """Diagnose an attempt at something that is not allowed, by the violation, or else by the specifics and the message.
 
+    Specifics count where there is no violation: ``violation_type``, a key of `_INSTEAD`, ``attempted_action``, the code
+    that was stopped, and ``security_level``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.SECURITY,
+    ...     error_type="SecurityViolation",
+    ...     message="",
+    ...     specifics={"violation_type": "process", "attempted_action": "os.system('ls')"},
+    ... )
+    >>> found = violation(FailureContext(failure))
+    >>> found.immediate_cause, found.suggestions[0]
+    ("os.system('ls') is not allowed", 'Compute it in Python, in this process.')
+
     Fields of the violation are read with care: it may be an object of the caller's, or lack some of them.
     """
     found = context.failure.violation

@@ -6,6 +6,11 @@ the more special one stands first, and ``invalid syntax`` stands in no row: `syn
 
 A row says what is wrong in terms of the program and not of the grammar. `FIXERS` of `syntax_fixes` has the functions
 that its last column names.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> found = next(each for each in ROWS if search_pattern(each.pattern, "'(' was never closed"))
+>>> found.cause, found.fixer
+('the bracket <open> opened on line <line> is never closed: <code>', 'close')
 """
 
 from __future__ import annotations

@@ -5,6 +5,12 @@ of their own. The first rule that matches counts, so a message of one type, ``'m
 before the rule for any type. A pattern has the wordings of several versions of CPython where these differ.
 
 Types stand in the texts with their article, ``<a kind>``; `rules.Rule` has the other places.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> message = "'tuple' object does not support item assignment"
+>>> found = next(each for each in RULES if search_pattern(each.pattern, message))
+>>> found.cause, found.tips[0]
+('a tuple cannot be changed in place', 'Make it a list first: list(<target>).')
 """
 
 from __future__ import annotations

@@ -269,6 +269,7 @@ def _encoding_by_mark(context: FailureContext) -> Correction | None:
 
 
 def _reads(call: ast.Call) -> bool:
+    """Whether a call opens a file to read it as text."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     is_for_writing = any(
         isinstance(each, ast.Constant) and re.fullmatch(r"[wax]\+?|\w*b\w*", str(each.value)) for each in call.args[1:2]
