@@ -172,8 +172,8 @@ def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis | No
 
     None where the object has it and its library refuses it: the message of the library says why.
 
-    Tips are ordered by how sure they are: the row of another language's method, a key of a dict read as an attribute, a
-    clearly near name, then the names that the object has.
+    The first tip is the row of another language's method, or else a clearly near name. The names that the object has
+    are listed only where nothing else is known.
     """
     if name in context.names and context.library_function:
         return None  # the object has it, and its library refuses it: its message says why

@@ -91,6 +91,19 @@ def module_not_found(context: FailureContext) -> Diagnosis | None:
     """Diagnose ``No module named 'yaml'``: a misspelt module, one of Python 2, a package that is not installed.
 
     ``available_modules`` in the specifics of the failure are the modules that the policy allows; empty: no such limit.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.IMPORT,
+    ...     error_type="ModuleNotFoundError",
+    ...     message="No module named 'jsn'",
+    ...     source="import jsn",
+    ...     line=1,
+    ...     specifics={"available_modules": ["json", "math"]},
+    ... )
+    >>> module_not_found(FailureContext(failure)).suggested_fix
+    'import json'
     """
     found = _MODULE.search(context.message)
     module = context.hint("name") or (found[1] if found else "")

@@ -60,7 +60,7 @@ _OWN = frozenset(
 
 
 def diagnose_library(context: FailureContext) -> Diagnosis | None:
-    """Explain what a table knows of a library's refusal; with the shapes and columns of the failing line. Else None.
+    """Explain what a table knows of a library's refusal, with the shapes and columns of the failing line; else None.
 
     The order is that of certainty: a row for exactly this name, then a near name, then the sentence of the message.
 

@@ -168,7 +168,10 @@ def _variable_in_query(context: FailureContext) -> Correction | None:
 
 
 def _fill_method(context: FailureContext) -> Correction | None:
-    """Recognise ``fillna(method="ffill")``, which is `ffill` now."""
+    """Recognise ``fillna(method="ffill")``, which is `ffill` now.
+
+    ``pad`` and ``backfill`` were other words for ``ffill`` and ``bfill``.
+    """
     for call in nodes(context, ast.Call):
         match call:
             case ast.Call(
@@ -227,7 +230,10 @@ def _decorators(node: ast.AST) -> list[ast.Call]:
 
 
 def _one_row(context: FailureContext) -> Correction | None:
-    """Recognise a single sample given to a model, which takes rows: ``model.predict([4, 4])``."""
+    """Recognise a single sample given to a model, which takes rows: ``model.predict([4, 4])``.
+
+    To `fit` the same list is one feature of several samples, so each element becomes a row.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.List):
         return None
@@ -279,7 +285,10 @@ def _as_text_of_header(context: FailureContext) -> Correction | None:
 
 
 def _times_as_index(context: FailureContext) -> Correction | None:
-    """Recognise a table that is resampled by a column of times: ``frame.resample("ME")``."""
+    """Recognise a table that is resampled by a column of times: ``frame.resample("ME")``.
+
+    The facts of the table must show exactly one column of times.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "resample":
         return None
@@ -322,7 +331,10 @@ def _method(context: FailureContext) -> str:
 
 
 def _dates_of_texts(context: FailureContext) -> Correction | None:
-    """Recognise dates that are texts still: ``log["end"] - log["start"]``."""
+    """Recognise dates that are texts still: ``log["end"] - log["start"]``.
+
+    The program must have a date in ISO form among its texts.
+    """
     node = context.expression
     if not isinstance(node, ast.BinOp) or not re.search(r"import pandas as pd", context.source):
         return None

@@ -109,7 +109,10 @@ def _call_for_brackets(context: FailureContext) -> Correction | None:
 
 
 def _result_of_in_place(context: FailureContext) -> Correction | None:
-    """Recognise a method that works in place, whose result is used at once: ``for each in values.sort():``."""
+    """Recognise a method that works in place, whose result is used at once: ``for each in values.sort():``.
+
+    ``sorted`` and ``reversed`` take its place, with the same keywords.
+    """
     node = failing_node(context)
     if isinstance(node, (ast.Subscript, ast.Attribute)):
         node = node.value
@@ -124,7 +127,10 @@ def _result_of_in_place(context: FailureContext) -> Correction | None:
 
 
 def _merged_dict(context: FailureContext) -> Correction | None:
-    """Recognise the result of `update`, which is None: ``options = defaults.update(more)``."""
+    """Recognise the result of `update`, which is None: ``options = defaults.update(more)``.
+
+    The line that assigns it merges both into a new dict, and leaves the old one as it is.
+    """
     node = context.expression
     target = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else None
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -285,7 +291,10 @@ def _hidden_builtin(context: FailureContext) -> Correction | None:
 
 
 def _open_mode(context: FailureContext) -> Correction | None:
-    """Recognise a file that is open for writing alone, and is read: let it be opened for both."""
+    """Recognise a file that is open for writing alone, and is read: let it be opened for both.
+
+    Mode ``w`` becomes ``w+`` on the line that opened the file.
+    """
     node = context.expression
     target = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -378,7 +387,10 @@ def _called_on_class(context: FailureContext) -> Correction | None:
 
 
 def _factory_of_default(context: FailureContext) -> Correction | None:
-    """Recognise a list, dict or set as the default of a dataclass field: ``tags: list = []``."""
+    """Recognise a list, dict or set as the default of a dataclass field: ``tags: list = []``.
+
+    Where ``field`` is not imported, the line imports it by itself.
+    """
     found = re.search(r"mutable default <class '(list|dict|set)'> for field (\w+)", context.message)
     if found is None:
         return None
@@ -420,7 +432,10 @@ def _dumped_as_text(context: FailureContext) -> Correction | None:
 
 
 def _called_value(context: FailureContext) -> Correction | None:
-    """Recognise parentheses after a value: of a property, ``df.shape()``, or for brackets, ``df["x"](0)``."""
+    """Recognise parentheses after a value: of a property, ``df.shape()``, or for brackets, ``df["x"](0)``.
+
+    Not where a library raised: there the call itself was fine.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or node.keywords or context.library_function:
         return None
@@ -449,7 +464,10 @@ def _class_for_its_object(context: FailureContext) -> Correction | None:
 
 
 def _silent_decorator(context: FailureContext) -> Correction | None:
-    """Recognise a decorator that returns nothing in place of its inner function: what it decorates is None."""
+    """Recognise a decorator that returns nothing in place of its inner function.
+
+    What it decorates is None then. The inner function must be the last statement of the decorator.
+    """
     node = context.expression
     name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
     for function in functions_named(context, name) if name else ():
@@ -464,7 +482,10 @@ def _silent_decorator(context: FailureContext) -> Correction | None:
 
 
 def _misspelt_key(context: FailureContext) -> Correction | None:
-    """Recognise a misspelt key that is read as an attribute: ``user.nmae``."""
+    """Recognise a misspelt key that is read as an attribute: ``user.nmae``.
+
+    The captured value of the variable shows the keys of the dict.
+    """
     node = context.expression
     target = node.value if isinstance(node, ast.Attribute) else None
     value = parsed_expression(str(context.value_of(target.id))) if isinstance(target, ast.Name) else None

@@ -83,7 +83,10 @@ def _alias(context: FailureContext, library: str) -> str:
 
 
 def _attributes(context: FailureContext) -> Iterator[tuple[ast.Attribute, str]]:
-    """Yield the attributes of the failing statement that are the missing one, and the source of their object."""
+    """Yield the attributes of the failing statement that are the missing one, and the source of their object.
+
+    The name is that of the hints: an AttributeError from inside of a library has one that the statement does not have.
+    """
     name = context.hint("name")
     for node in of_statement(context, ast.Attribute):
         if node.attr == name:
@@ -302,7 +305,10 @@ def _renamed_columns(context: FailureContext) -> Correction | None:
 
 
 def _key_of_right_table(context: FailureContext) -> Correction | None:
-    """Recognise a key that the other table calls `id`: ``right_on="customer_id"``."""
+    """Recognise a key that the other table calls `id`: ``right_on="customer_id"``.
+
+    The one table that lacks the key must have a column that is the last part of it.
+    """
     key = context.message.strip().strip("'\"")
     prefix, _, last = key.rpartition("_")
     lacking = [as_list(each.get("columns")) for each in _objects(context) if key not in as_list(each.get("columns"))]
@@ -344,7 +350,10 @@ def _with_zone(context: FailureContext) -> Correction | None:
 
 
 def _format_of_values(context: FailureContext) -> Correction | None:
-    """Recognise a date format by the values that it did not fit: polars lists them."""
+    """Recognise a date format by the values that it did not fit: polars lists them.
+
+    There is a correction only where one of `_DATES` fits the first of them.
+    """
     found = re.search(r"failed in column '\w+'.*?: \[\"([^\"]+)\"", context.message)
     written = [new for pattern, new in _DATES if found is not None and re.fullmatch(pattern, found[1])]
     for text in of_statement(context, ast.Constant) if len(written) == 1 else ():
@@ -355,7 +364,10 @@ def _format_of_values(context: FailureContext) -> Correction | None:
 
 
 def _unpacked_tuple(context: FailureContext) -> Correction | None:
-    """Recognise a tuple where a function takes the numbers one by one: ``randn((3, 4))``."""
+    """Recognise a tuple where a function takes the numbers one by one: ``randn((3, 4))``.
+
+    A variable that holds the tuple is unpacked: ``randn(*shape)``.
+    """
     for call in of_statement(context, ast.Call):
         is_alone = len(call.args) == 1 and not call.keywords and source_of(context, call) == context.marked
         given = call.args[0] if is_alone else None
@@ -459,7 +471,10 @@ def _shapes_told(context: FailureContext) -> Correction | None:
 
 
 def _root_of_error(context: FailureContext) -> Correction | None:
-    """Recognise ``squared=False``, which scikit-learn had until 1.6 for the root of the mean squared error."""
+    """Recognise ``squared=False``, which scikit-learn had until 1.6 for the root of the mean squared error.
+
+    The line takes the root by itself, ``** 0.5``, as the function for it would have to be imported.
+    """
     for call in of_statement(context, ast.Call):
         for keyword in call.keywords:
             if keyword.arg != "squared" or not isinstance(keyword.value, ast.Constant):
@@ -488,7 +503,10 @@ def _step_of_pipeline(context: FailureContext) -> Correction | None:
 
 
 def _instance_of_class(context: FailureContext) -> Correction | None:
-    """Recognise the class of a model where a model belongs: ``("scaler", StandardScaler)``."""
+    """Recognise the class of a model where a model belongs: ``("scaler", StandardScaler)``.
+
+    The message names the class; the program must have exactly one place that names and does not call it.
+    """
     found = re.search(
         r"got estimator class instead \((\w+)\)|should be a?n? ?estimator instance.*class '[\w.]*?(\w+)'",
         context.message,

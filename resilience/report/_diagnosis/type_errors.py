@@ -34,7 +34,21 @@ _NONE = re.compile(
 
 
 def type_error(context: FailureContext) -> Diagnosis | None:
-    """Diagnose an operation on a value of a type that it does not take. None of a message that no table has."""
+    r"""Diagnose an operation on a value of a type that it does not take. None of a message that no table has.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="'NoneType' object is not subscriptable",
+    ...     exception={"hints": {"marked": "found[0]"}},
+    ...     source="found = re.match('a', text)\nprint(found[0])",
+    ...     line=2,
+    ... )
+    >>> type_error(FailureContext(failure)).suggestions[1]
+    'Test it first: `if found is not None:`.'
+    """
     refused = refused_operands(context)
     if refused is not None:
         return refused
@@ -85,7 +99,11 @@ def _is_foreign(context: FailureContext, function: ast.expr) -> bool:
 
 
 def _missing_comma(context: FailureContext) -> Diagnosis | None:
-    """Recognise a value written out that a bracket follows: ``[(1, 2) (3, 4)]`` calls the first pair."""
+    """Recognise a value written out that a bracket follows: ``[(1, 2) (3, 4)]`` calls the first pair.
+
+    A text, a number or a collection that is written out is never meant to be called; one that fails to be indexed is
+    most likely the element before the bracket.
+    """
     node = context.expression
     if not isinstance(node, (ast.Call, ast.Subscript)):
         return None
