@@ -215,7 +215,8 @@ class FailureContext:
     def marked(self) -> str:
         """The part of the line that failed, as a traceback underlines it; empty where that is not known.
 
-        It is exactly what the program has there, and may span lines. Corrections replace it, so it is never guessed.
+        It is exactly what the program has there, and may span lines: corrections replace it. Where the indentation of
+        the line is not known, it is the one expression that is as wide as what was underlined; of two there is none.
         """
         given = as_text(self.hints.get("marked"))
         frame = self.frame
