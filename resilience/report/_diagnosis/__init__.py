@@ -2,8 +2,18 @@
 
 A module for each family of failures holds its diagnosers: functions of a `FailureContext` that return a `Diagnosis`, or
 None where they recognise nothing. `diagnose` asks those of the exception's class and its bases, then those of its root
-cause, then the category's row. No diagnoser runs code of the program, and none may cost the report: an error in one is
-logged, and a plainer diagnosis is returned.
+cause, then the category's row.
+
+* **Input.** Diagnosers read the captured exception, the source and the hints. They never run code of the program, and
+  never touch one of its objects: the failure may come from another process, or from a text.
+* **Errors.** A diagnoser that raises is logged, and a plainer diagnosis is returned: none may cost the report.
+* **Bounds.** A diagnosis has a bounded number of sentences, each of bounded length and without secrets.
+* **Corrections.** A corrected line is proposed only if the program compiles with it (`correction`, `line_edits`); where
+  two corrections are possible, none is proposed.
+* **Imports.** Modules of diagnosers are imported when the first failure of their class is diagnosed.
+
+To explain a new message, add a `Rule` to one of the tables where the message says enough; write a diagnoser only where
+the source or the values have to be looked at.
 """
 
 from __future__ import annotations
@@ -91,6 +101,7 @@ def diagnose(failure: Failure) -> Diagnosis:
 
 
 def _corrected(context: FailureContext, found: Diagnosis) -> Diagnosis:
+    """Add the corrected line that follows from the program. The diagnosis stands without it where that raises."""
     try:
         return with_correction(context, found)
     except Exception as error:  # the diagnosis stands without a corrected line, too
@@ -99,6 +110,12 @@ def _corrected(context: FailureContext, found: Diagnosis) -> Diagnosis:
 
 
 def _diagnose(context: FailureContext) -> Diagnosis:
+    """Ask the diagnosers in the order of how much they know.
+
+    A violation of a policy and the limits of time and memory come first: the exception that they end with, if any, says
+    nothing of the cause. A process that ended without an exception is explained by its signal or exit code. The
+    sentence of a library comes after the root cause on a line of the program, and before one inside of the library.
+    """
     from resilience.report._diagnosis import limits
 
     if context.failure.violation is not None or context.failure.category is ErrorCategory.SECURITY:
@@ -121,6 +138,10 @@ def _diagnose(context: FailureContext) -> Diagnosis:
 
 
 def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
+    """Return what the first of an exception's classes has: libraries, then its diagnoser, then its rules.
+
+    ``ConnectionRefusedError`` is asked for before ``ConnectionError`` and ``OSError``: the nearest class says most.
+    """
     refused = libraries.diagnose_library(context)
     if refused is not None:
         return refused
@@ -134,10 +155,11 @@ def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
 
 
 def _diagnose_root(context: FailureContext, *, in_library: bool) -> Diagnosis | None:
-    """Explain what an exception that says nothing to us was raised from, in the end: on a line of the program, or not.
+    """Explain the root cause of an exception that no diagnoser recognises: the end of its chain of causes.
 
-    What failed inside of a library is explained after the library's own message only: its variables are not the
-    program's.
+    *in_library* says whether the root may lie in a library's own code. Such a root is explained after the library's
+    message only: its variables are not the program's. The chain is followed `_MAX_DEPTH` links far, and the line that
+    is named is that of the root.
     """
     root = context.exception
     for _ in range(_MAX_DEPTH):
@@ -163,13 +185,18 @@ def _diagnose_root(context: FailureContext, *, in_library: bool) -> Diagnosis | 
 
 
 def _diagnoser(name: str) -> Diagnoser:
+    """Import the diagnoser of a class of Python's own, a key of `_DIAGNOSERS`."""
     module, function = _DIAGNOSERS[name]
     found: Diagnoser = getattr(importlib.import_module(f"{__name__}.{module}"), function)
     return found
 
 
 def _bounded(context: FailureContext, found: Diagnosis) -> Diagnosis:
-    """Return what was found, bounded and fit to be sent."""
+    """Return what was found, bounded and fit to be sent.
+
+    Suggestions are each given once, at most `_MAX_SUGGESTIONS`; sentences are cut and redacted; ``specifics`` hold JSON
+    alone. Where no diagnoser has said in which function and call the failure happened, `activity.context_of` does.
+    """
     suggestions = dict.fromkeys(_bounded_sentence(each) for each in found.suggestions if each.strip())
     given = dict(found.specifics)
     if found.suggested_fix is not None:
@@ -186,6 +213,7 @@ def _bounded(context: FailureContext, found: Diagnosis) -> Diagnosis:
 
 
 def _target_of_fix(context: FailureContext, fix: str) -> str:
+    """Return where a corrected line belongs: at the failing line, or, for an import that is missing, at the top."""
     if fix.startswith(_IMPORTS) and not context.code.startswith(_IMPORTS):
         return "a new line at the top"
     return f"line {context.line}"

@@ -1,4 +1,8 @@
-"""The context of a failure in a sentence: the function, its arguments and its caller."""
+"""The context of a failure in a sentence: the function, its arguments and its caller.
+
+It is part of every diagnosis that has no context of its own. Arguments have their captured values; those that were
+reassigned in the function have the value at the moment of the failure.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ _MAX_ARGUMENTS = 5
 
 
 def context_of(context: FailureContext) -> str:
-    """Say which function failed, with which arguments, and which line called it."""
+    """Say which function failed, with which arguments, and which line called it.
+
+    ``in total(prices=[1, 2]), on line 3, called from line 9 of the top level: print(total(values))``. A program that
+    does not compile has run no function, and the sentence says so.
+    """
     if context.is_syntax_error and (context.source_is_known or not context.frames):
         return "while the code was compiled: none of it has run"
     frame = context.frame
@@ -29,6 +37,7 @@ def context_of(context: FailureContext) -> str:
 
 
 def _arguments(context: FailureContext, frame: Frame) -> str:
+    """Return the arguments of the failing function, at most five, without ``self``; empty where it is unknown."""
     function = context.function
     if function is None or frame is not context.frame:
         return ""

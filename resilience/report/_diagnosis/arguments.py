@@ -1,7 +1,9 @@
 """Diagnosis of calls with wrong arguments: missing, too many, unknown, given twice.
 
 The message of CPython names the function and the number of arguments. The diagnosis adds the signature, where the
-program defines the function, and the parameter that a misspelt keyword was meant for.
+program defines the function, and the parameter that a misspelt keyword was meant for. The signature is read from the
+source, or from the hints: no function is inspected. Keywords that functions of libraries do not take are explained by
+`libraries` first.
 """
 
 from __future__ import annotations
@@ -59,7 +61,24 @@ _NOUNS = {"1": "argument", "one": "argument"}
 
 
 def wrong_arguments(context: FailureContext) -> Diagnosis | None:
-    """A function was called with too few arguments, too many, or others than it has."""
+    r"""Diagnose a call with too few arguments, too many, or others than the function has; None of another message.
+
+    CPython words the same fault otherwise for functions written in C, ``pop expected at most 1 argument, got 2``: that
+    pattern is tried last.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="area() missing 1 required positional argument: 'width'",
+    ...     source="def area(width): ...\narea()",
+    ...     line=2,
+    ... )
+    >>> found = wrong_arguments(FailureContext(failure))
+    >>> found.immediate_cause, found.contributing_factors
+    ('area(width) was called without width', ('area(width) is defined on line 1',))
+    """
     for pattern, answer in (
         (_MISSING, _missing),
         (_TOO_MANY, _too_many),
@@ -74,6 +93,10 @@ def wrong_arguments(context: FailureContext) -> Diagnosis | None:
 
 
 def _missing(context: FailureContext, found: re.Match[str]) -> Diagnosis:
+    """Diagnose ``area() missing 1 required positional argument: 'width'``.
+
+    Where ``self`` is missing, the method was called on its class.
+    """
     function, names = found["function"], re.findall(r"'(\w+)'", found["names"])
     signature, fact = _signature(context, function)
     example = ", ".join(f"{name}=..." for name in names[:4])
@@ -101,6 +124,10 @@ def _is_called_on_class(context: FailureContext, function: str) -> bool:
 
 
 def _too_many(context: FailureContext, found: re.Match[str]) -> Diagnosis:
+    """Diagnose ``area() takes 1 positional argument but 2 were given``.
+
+    *found* has ``takes``, the words for how many there may be, and ``given``, the number, which counts the object, too.
+    """
     function, takes, given = found["function"], found["takes"], found["given"]
     signature, fact = _signature(context, function)
     tips: list[str] = []
@@ -143,6 +170,7 @@ def _too_many(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 
 
 def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
+    """Diagnose ``draw() got an unexpected keyword argument 'colour'`` by the parameters that the function has."""
     function, name = found["function"] or found["builtin"], found["name"] or found["other"]
     signature, fact = _signature(context, function)
     definition = _definition(context, function)
@@ -170,6 +198,7 @@ def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 
 
 def _multiple(context: FailureContext, found: re.Match[str]) -> Diagnosis:
+    """Diagnose ``area() got multiple values for argument 'width'``: it was given by its place and by its name."""
     function, name = found["function"], found["name"]
     signature, fact = _signature(context, function)
     return Diagnosis(
@@ -181,11 +210,13 @@ def _multiple(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 
 
 def _definition(context: FailureContext, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the function that a message names, where the program defines one of that name, or in that class."""
     found = functions_named(context, _method(function))
     return found[0] if len(found) == 1 else _in_class(context, function)
 
 
 def _in_class(context: FailureContext, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the method of a class of the program, where the message names both: ``Stack.push``."""
     owner = function.split(".")[-2] if "." in function else ""
     for node in ast.walk(context.tree) if context.tree is not None and owner else ():
         if isinstance(node, ast.ClassDef) and node.name == owner:
@@ -196,7 +227,10 @@ def _in_class(context: FailureContext, function: str) -> ast.FunctionDef | ast.A
 
 
 def _signature(context: FailureContext, function: str) -> tuple[str, tuple[str, ...]]:
-    """Return the parameters a function of the program has, as written, and where that is."""
+    """Return the parameters of a function, ``(width, height=1)``, and the line where the program defines it.
+
+    Of a function of a library there is the signature of the hints, which may be empty, and no line.
+    """
     definition = _definition(context, function)
     if definition is None:
         return context.hint("signature"), ()

@@ -1,4 +1,12 @@
-"""Python's own parser without warnings, and with None in place of an error for code that it refuses."""
+r"""Python's own parser without warnings, and with None in place of an error for code that it refuses.
+
+Sources come from programs that failed, and from answers of models: they may be huge, deeply nested or no text at all.
+Nothing here raises for any of them, and nothing that is compiled is ever run. More than `_MAX_LENGTH` characters are
+not parsed.
+
+The parser warns of ``"\d"`` and ``x is 1``; its warnings belong to the program and not to the report, so they are
+suppressed for this module's file name alone.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +72,11 @@ def code_of(node: ast.AST | None) -> str:
 
 
 def parsed_line(code: str) -> ast.Module | None:
-    """Return the tree of one line taken from a program, such as ``elif x > 1:``."""
+    """Return the tree of one line taken from a program, such as ``elif x > 1:``; None where it is not a whole line.
+
+    A line that cannot stand alone is put into the first of `_FRAMES` that parses: its place in the tree then tells
+    nothing.
+    """
     for frame in _FRAMES:
         tree = parsed(frame.format(code))
         if tree is not None:
@@ -73,12 +85,15 @@ def parsed_line(code: str) -> ast.Module | None:
 
 
 def compiled(source: str) -> CodeType | None:
-    """Return the code of a whole program, or None where it does not compile."""
+    """Return the code of a whole program, or None where it does not compile. The code is never run: it is a test."""
     return _quietly(lambda: compile(source, _FILENAME, "exec", dont_inherit=True), source)
 
 
 def fault_of(source: str) -> SyntaxError | None:
-    """Return the error of compiling *source*; None where it compiles, or fails by anything but its syntax."""
+    """Return the error of compiling *source*; None where it compiles, or fails by anything but its syntax.
+
+    Its line tells how far the compiler came. It has no traceback, so it keeps no frame alive.
+    """
     try:
         _quiet()
         compile(source[: _MAX_LENGTH + 1], _FILENAME, "exec", dont_inherit=True)
@@ -90,6 +105,10 @@ def fault_of(source: str) -> SyntaxError | None:
 
 
 def _quietly(make: Callable[[], T], source: str) -> T | None:
+    """Return what *make* makes of *source*; None of a longer one, and where the parser refuses it.
+
+    Besides SyntaxError that is a MemoryError or RecursionError of deep nesting, and a ValueError of null bytes.
+    """
     if len(source) > _MAX_LENGTH:
         return None
     try:
@@ -100,5 +119,6 @@ def _quietly(make: Callable[[], T], source: str) -> T | None:
 
 
 def _quiet() -> None:
+    """Add the filter of warnings, unless it is there: a program or test may have reset the filters since."""
     if _QUIET not in warnings.filters:
         warnings.filterwarnings("ignore", module=re.escape(_FILENAME))

@@ -1,7 +1,8 @@
 """Corrections of programs that run coroutines and threads: what is awaited, gathered, submitted, and in which way.
 
 Each function recognises one kind of fault in the program's own syntax tree, as those of `corrections` do, and returns
-the `Correction`, or None.
+the `Correction`, or None. ``await`` is written only inside of an async function: elsewhere the program does not compile
+with it, and to make the function async would change its callers. `FAULTS` says for which messages each is tried.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ def _gathered(context: FailureContext) -> Correction | None:
 
 
 def _coroutine_itself(context: FailureContext) -> Correction | None:
-    """Recognise an async function that is handed over and not called: ``asyncio.run(main)``."""
+    """Recognise an async function that is handed over and not called: ``asyncio.run(main)``.
+
+    Where it has parameters without defaults, the call lacks arguments, and there is an advice alone.
+    """
     for call in of_statement(context, ast.Call):
         given = call.args[0] if call.args else None
         if _name_of_call(call) not in _TAKE_COROUTINE or not isinstance(given, ast.Name):
@@ -68,7 +72,10 @@ def _coroutine_itself(context: FailureContext) -> Correction | None:
 
 
 def _run_inside(context: FailureContext) -> Correction | None:
-    """Recognise ``asyncio.run(load())`` in an async function, where an event loop runs."""
+    """Recognise ``asyncio.run(load())`` in an async function, where an event loop runs.
+
+    Not where ``load`` is a plain function: to await its result may be another fault.
+    """
     for call in of_statement(context, ast.Call):
         runs = _name_of_call(call) in ("run", "run_until_complete") and len(call.args) == 1 and not call.keywords
         if runs and _is_async(context) and not _is_plain_call(context, call.args[0]):
@@ -95,7 +102,10 @@ def _is_plain_call(context: FailureContext, node: ast.expr) -> bool:
 
 
 def _awaited_value(context: FailureContext) -> Correction | None:
-    """Recognise a coroutine that is asked for what its result has: ``load().json()``, also in a comprehension."""
+    """Recognise a coroutine that is asked for what its result has: ``load().json()``, also in a comprehension.
+
+    A coroutine that an earlier line made is awaited there: `corrections` has that fault.
+    """
     name = context.hint("name")
     asked: list[ast.Attribute | ast.Subscript] = [*of_statement(context, ast.Attribute)]
     asked += of_statement(context, ast.Subscript)
@@ -126,7 +136,7 @@ def _async_comprehension(context: FailureContext) -> Correction | None:
 
 
 def _line_with(context: FailureContext, node: ast.expr, start: int, new: str, advice: str) -> Correction | None:
-    """Write *new* from a column on to the end of a node."""
+    """Write *new* from a column to the end of a node, which does not have the keyword before it: ``for x``."""
     wider = ast.Name("x", ast.Load(), lineno=node.lineno, end_lineno=node.end_lineno, col_offset=start)
     wider.end_col_offset = node.end_col_offset
     return replaced(context, wider, new, advice)
@@ -141,7 +151,10 @@ def _async_with(context: FailureContext) -> Correction | None:
 
 
 def _submitted_call(context: FailureContext) -> Correction | None:
-    """Recognise a call that is handed over in place of the function: ``pool.submit(square(3))``."""
+    """Recognise a call that is handed over in place of the function: ``pool.submit(square(3))``.
+
+    The failure comes from the library, on another line, so the one such call in the whole program is looked for.
+    """
     if not context.library_function:
         return None
     handed = [

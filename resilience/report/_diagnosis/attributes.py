@@ -1,7 +1,10 @@
 """Diagnosis of AttributeError: unknown names, None, attributes that cannot be set.
 
 The hints of the failure list the attributes that the object has; the diagnosis looks for a misspelt one, for a method
-of another language or type, and for the place where a variable became None.
+of another language or type, and for the place where a variable became None. No attribute of an object is read here: the
+names were collected when the exception was captured, and an object from another process is not there to be asked.
+
+Names that a library has removed are a matter of `removed_names`, which `libraries` asks before this module.
 """
 
 from __future__ import annotations
@@ -68,7 +71,23 @@ _CANNOT_SET = (
 
 
 def attribute_error(context: FailureContext) -> Diagnosis | None:
-    """An object, a class or a module was asked for what it has not."""
+    """Diagnose an attribute that an object, a class or a module does not have, or does not let be set.
+
+    The message names the type and the attribute, ``'list' object has no attribute 'push'``. Where a class has a message
+    of its own, both are taken from the hints; None where these lack the name, too.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="AttributeError",
+    ...     message="'list' object has no attribute 'push'",
+    ...     source="values.push(3)",
+    ...     line=1,
+    ... )
+    >>> attribute_error(FailureContext(failure)).suggested_fix
+    'values.append(3)'
+    """
     refused = diagnose_by_rules(context, _CANNOT_SET)
     if refused is not None:
         return refused
@@ -85,6 +104,7 @@ def attribute_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _of_none(context: FailureContext, name: str) -> Diagnosis:
+    """Diagnose ``'NoneType' object has no attribute 'group'``: look for the line or the call that gave None."""
     target = _target(context, name)
     shown = single_line(code_of(target)) or "the object"
     facts, why = variable_factors(context), ""
@@ -112,6 +132,10 @@ def _of_none(context: FailureContext, name: str) -> Diagnosis:
 
 
 def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
+    """Diagnose ``module 'math' has no attribute 'squareroot'``.
+
+    The name is misspelt, the module is imported in a circle, or a file of the program hides it.
+    """
     tips: list[str] = []
     fix: str | None = None
     known = MODULE_ATTRIBUTES.get((module, name))
@@ -144,6 +168,13 @@ def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
 
 
 def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis | None:
+    """Diagnose an attribute that an object of the type *owner* lacks.
+
+    None where the object has it and its library refuses it: the message of the library says why.
+
+    The first tip is the row of another language's method, or else a clearly near name. The names that the object has
+    are listed only where nothing else is known.
+    """
     if name in context.names and context.library_function:
         return None  # the object has it, and its library refuses it: its message says why
     target = _target(context, name)
@@ -200,14 +231,17 @@ def _synonym(name: str, names: Sequence[str]) -> str | None:
 
 
 def _current(context: FailureContext) -> Sequence[str]:
-    """Return the names of an object, without those that its library keeps for programs of an earlier version."""
+    """Return the names of an object, without those that its library keeps for programs of an earlier version.
+
+    Pydantic 2 has ``dict`` and ``json`` still, but warns: to propose them for ``to_dict`` would be bad advice.
+    """
     if context.hint("library") == "pydantic" and "model_dump" in context.names:
         return [each for each in context.names if each not in _OLD_OF_PYDANTIC]
     return context.names
 
 
 def _target(context: FailureContext, name: str) -> ast.expr | None:
-    """Return what was asked for the attribute."""
+    """Return what was asked for the attribute; None where the line asks for that attribute twice."""
     node = context.expression or context.line_tree
     if node is None:
         return None
@@ -216,5 +250,6 @@ def _target(context: FailureContext, name: str) -> ast.expr | None:
 
 
 def _has_key(context: FailureContext, target: ast.expr | None, name: str) -> bool:
+    """Whether the captured repr of a variable shows a dict with that key."""
     shown = str(context.value_of(target.id)) if isinstance(target, ast.Name) else ""
     return f"{name!r}:" in shown

@@ -1,4 +1,9 @@
-"""Diagnosis by category alone: the last resort, with a row for each category."""
+"""Diagnosis by category alone: the last resort, with a row for each category.
+
+It is reached by failures whose class, message and cause no other module recognises, so it must always answer. The rows
+say what holds for every failure of the category. For faults of code the message is the cause, as the row could only
+repeat the category; for others it follows the row in parentheses.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +156,15 @@ _OF_ARGUMENTS = _OF_CODE | _C.VALIDATION | _C.NOT_FOUND | _C.CONFLICT | _C.CONFI
 
 
 def diagnose_by_category(context: FailureContext) -> Diagnosis:
-    """Say what holds for every failure of this category, with the facts of this one."""
+    """Say what holds for every failure of this category, with the facts of this one. It always has a suggestion.
+
+    A failure without a known category is diagnosed as `UNKNOWN`.
+
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(category=ErrorCategory.RATE_LIMIT, error_type="QuotaError", message="slow down")
+    >>> diagnose_by_category(FailureContext(failure)).immediate_cause
+    'there were more calls than the service takes (slow down)'
+    """
     category = context.failure.category
     if not isinstance(category, ErrorCategory):
         category = _C.UNKNOWN
@@ -169,7 +182,11 @@ def diagnose_by_category(context: FailureContext) -> Diagnosis:
 
 
 def _advice_on_place(context: FailureContext, category: ErrorCategory) -> Iterator[str]:
-    """Point to the failing line where the code is at fault, and to a library's function whose arguments may be."""
+    """Point to the failing line where the code is at fault, and to a library's function whose arguments may be.
+
+    The failing line is shown with at most `_MAX_VARIABLES` of the variables in it. A failure of a service or a network
+    points to no line: its cause is not in the program.
+    """
     if category in _OF_CODE and context.line:
         place = f"Look at line {context.line}"
         variables = [name for name in context.frame.locals if name in context.frame.code][:_MAX_VARIABLES]

@@ -1,5 +1,12 @@
 # ruff: noqa: RUF001, RUF002 - characters that look like others are what this is about
-"""Diagnosis of characters that do not belong in a program, and of text that a model leaves around code."""
+"""Diagnosis of characters that do not belong in a program, and of text that a model leaves around code.
+
+Typographic quotes, dashes and blanks look like those of a keyboard and come from word processors, chats and web pages;
+code fences, prompts and prose come from answers and transcripts. `_PLAIN` maps each such character to the one that is
+meant. Texts and comments of the program may have any character: only a line that the parser refuses is changed.
+
+At most the first 200,000 characters are searched, and `_MAX_FENCES` fences are listed.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +47,8 @@ _PROSE = re.compile(
 def plain_line(line: str) -> str:
     r"""Return a line with the characters of a keyboard for typographic ones.
 
+    Characters that are not seen, such as a zero-width space, are taken out.
+
     >>> plain_line("print(“lamp”)\u00a0# 3 × 4")
     'print("lamp") # 3 * 4'
     """
@@ -47,7 +56,11 @@ def plain_line(line: str) -> str:
 
 
 def foreign_text(context: FailureContext) -> Diagnosis | None:
-    """What surrounds a program but is none: code fences, prompts, prose, null bytes, a byte order mark."""
+    """Diagnose text around a program: code fences, prompts, prose, null bytes.
+
+    The first line that fails decides: fences elsewhere count only where the parser stopped at one. Prose is recognised
+    by the words it begins with, ``Here is the code:``, and is made a comment.
+    """
     if "null bytes" in context.message or "\x00" in context.source[:100_000]:
         return _null_bytes(context)
     first = context.line_at(context.line) or context.frame.code
@@ -84,7 +97,10 @@ def foreign_text(context: FailureContext) -> Diagnosis | None:
 
 
 def invalid_character(context: FailureContext) -> Diagnosis | None:
-    """A character that looks right and is another one."""
+    """Diagnose a character that looks right and is another one: ``invalid character '“' (U+201C)``.
+
+    The character is named by its code and its name in Unicode, as many of them are invisible or look the same.
+    """
     found = _CHARACTER.search(context.message)
     if found is None:
         return None
@@ -121,12 +137,14 @@ def invalid_character(context: FailureContext) -> Diagnosis | None:
 
 
 def _described(plain: str) -> str:
+    """Return what a character is called in a sentence; one that cannot be seen there gets words."""
     return {"": "nothing", " ": "a plain space", '"': 'the straight quote "', "'": "the straight quote '"}.get(
         plain, plain
     )
 
 
 def _null_bytes(context: FailureContext) -> Diagnosis:
+    """Diagnose ``source code string cannot contain null bytes``: most often a text in UTF-16 that was read as UTF-8."""
     where = context.source.find("\x00")
     line: int | None = None
     if where >= 0:

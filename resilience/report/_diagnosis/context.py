@@ -2,7 +2,10 @@
 
 Owns every view of a failure that is derived once and used often: the program's frame among those of libraries, the
 failing line, its syntax tree, the variables. Its input may be incomplete or malformed, as it may come from another
-process or from a text; all that is read from here is typed, bounded, and empty where nothing is known.
+process or from a text; all that is read from here is typed, bounded, and empty where nothing is known. Reading from it
+never raises, and never runs code of the program: values are their captured JSON or repr, and no objects.
+
+The functions ``as_...`` do the checking. Diagnosers use them for all that they read from hints and specifics.
 """
 
 from __future__ import annotations
@@ -42,7 +45,11 @@ _MAX_FRAMES = 500
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call of the traceback."""
+    """One call of the traceback.
+
+    Lines count from 1, columns from 0, in characters, as a traceback gives them. Each is None where it is not known.
+    ``locals`` holds the captured values of the variables: JSON, or the repr of what is no JSON, cut where it is long.
+    """
 
     filename: str = ""
     function: str = ""
@@ -60,7 +67,14 @@ class Frame:
 
 
 class FailureContext:
-    """One failure. What it was made of may be incomplete or malformed; what is read from here is not."""
+    """One failure, with views of it that are computed when they are first read.
+
+    The fields of the failure may be incomplete or malformed; all that is read from here is not. The attributes set at
+    once are ``type``, the name of the exception's class without its module; ``message``, of at most `_MAX_MESSAGE`
+    characters because patterns are searched in it; ``hints``, the facts that were captured with the exception, such as
+    the names that an object has; ``specifics``, the facts that the caller handed in, such as a limit; and ``source``,
+    the program.
+    """
 
     def __init__(self, failure: Failure) -> None:
         self.failure: Failure = failure
@@ -75,7 +89,7 @@ class FailureContext:
 
     @cached_property
     def bases(self) -> tuple[str, ...]:
-        """The classes it is an instance of, dotted, the nearest first."""
+        """The classes that the exception is an instance of, dotted, the nearest first: its own is the first."""
         given = as_texts(self.exception.get("bases"))
         module = as_text(self.exception.get("module")) or "builtins"
         own = f"{module}.{self.type}"
@@ -83,7 +97,7 @@ class FailureContext:
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
-        """All calls, the outermost first."""
+        """All calls, the outermost first; the innermost `_MAX_FRAMES` of a longer traceback."""
         given = as_list(self.exception.get("frames"))
         return tuple(_frame(each) for each in given[-_MAX_FRAMES:] if as_mapping(each))
 
@@ -95,7 +109,11 @@ class FailureContext:
 
     @cached_property
     def frame(self) -> Frame:
-        """The innermost frame of the program itself; of a program that does not compile, where the parser gave up."""
+        """The innermost frame of the program itself.
+
+        Where the failure is a syntax error, it is the place where the parser gave up. Where no frame is the program's
+        own, it is the innermost of all; without frames, an empty one.
+        """
         if self.is_syntax_error:
             return _frame(self.exception.get("syntax"))
         return next(iter(self.frames[self.frame_index :]), Frame())
@@ -125,14 +143,18 @@ class FailureContext:
         return _LINE_END.split(self.source)
 
     def line_at(self, number: int | None) -> str:
-        """Return a line of the program as it stands there; empty where it is not at hand."""
+        """Return a line of the program as it stands there, by its number from 1; empty where it is not at hand."""
         if number is None or not 0 < number <= len(self.lines):
             return ""
         return self.lines[number - 1]
 
     @cached_property
     def source_is_known(self) -> bool:
-        """Whether `source` is what the failing frame ran: a traceback may end in another file."""
+        """Whether `source` is what the failing frame ran: a traceback may end in another file.
+
+        The line of the frame must be the same text in both. Else nothing may be concluded from the tree of `source`,
+        and no line of it may be corrected.
+        """
         there = self.line_at(self.line).strip()
         return bool(there) and (not self.frame.code or self.frame.code.partition("\n")[0].strip() == there)
 
@@ -145,19 +167,22 @@ class FailureContext:
 
     @cached_property
     def code(self) -> str:
-        """The failing line."""
+        """The failing line without its indentation."""
         return self.raw_line.strip()
 
     @cached_property
     def tree(self) -> ast.Module | None:
-        """The program."""
+        """The syntax tree of the program; None where it is not at hand, is not what ran, or does not parse."""
         if not self.source_is_known:
             return None
         return parsed(self.source)
 
     @cached_property
     def function(self) -> FunctionNode | None:
-        """The function of the program that failed, where its source is at hand; None at the top level."""
+        """The function of the program that failed; None at the top level, and where its source is not at hand.
+
+        Of several functions of that name the innermost one around the failing line is taken.
+        """
         line = self.line
         if line is None or self.frame.is_top_level or self.tree is None:
             return None
@@ -172,7 +197,7 @@ class FailureContext:
 
     @cached_property
     def line_tree(self) -> ast.Module | None:
-        """The failing line alone, or the statement it begins."""
+        """The tree of the failing line alone, or of the statement it begins: ``elif x > 1:`` has one, too."""
         if not self.code:
             return None
         return parsed_line(self.code)
@@ -188,7 +213,11 @@ class FailureContext:
 
     @cached_property
     def marked(self) -> str:
-        """The part of the line that failed, as a traceback underlines it; empty where that is not known."""
+        """The part of the line that failed, as a traceback underlines it; empty where that is not known.
+
+        It is exactly what the program has there, and may span lines: corrections replace it. Where the indentation of
+        the line is not known, it is the one expression that is as wide as what was underlined; of two there is none.
+        """
         given = as_text(self.hints.get("marked"))
         frame = self.frame
         if given or frame.column is None or frame.end_column is None or frame.line is None:
@@ -205,12 +234,15 @@ class FailureContext:
 
     @cached_property
     def expression(self) -> ast.expr | None:
-        """The expression that failed."""
+        """The tree of `marked`.
+
+        Its positions count from the beginning of that part: `line_edits.segment_of` reads its nodes.
+        """
         return parsed_expression(self.marked)
 
     @cached_property
     def globals(self) -> Mapping[str, Json]:
-        """The variables of the module."""
+        """The captured values of the variables of the module that failed."""
         return cast("Mapping[str, Json]", as_mapping(self.exception.get("globals")))
 
     @cached_property
@@ -239,7 +271,7 @@ class FailureContext:
 
 
 def known_facts(**values: Json) -> dict[str, Json]:
-    """Return the values that are known, by name: those that are neither None nor empty."""
+    """Return the values that are known, by name: those that are neither None nor empty. They become ``specifics``."""
     return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
@@ -263,7 +295,7 @@ def as_list(value: object) -> list[object]:
 
 
 def as_int(value: object) -> int | None:
-    """Return *value* where it counts something."""
+    """Return *value* where it counts something, such as a line or a length. None of negative numbers and booleans."""
     if type(value) is not int or not 0 <= value < 1 << 31:
         return None
     return value
@@ -278,6 +310,7 @@ def as_mapping(value: object) -> Mapping[str, object]:
 
 
 def _frame(given: object) -> Frame:
+    """Make a `Frame` of a captured one; each field is checked by itself. A method is named without its class."""
     found = as_mapping(given)
     return Frame(
         filename=as_text(found.get("filename"), 1000),

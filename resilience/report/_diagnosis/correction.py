@@ -1,6 +1,8 @@
 """`Correction`: a corrected line, and the functions that make one.
 
-A correction is made only if the program compiles with it.
+A correction is made only if the program compiles with it: `on_line`, `insert_before` and `replaced` try that, and
+return None else. They change one line of the source, by its text, so that all that they do not mean to change stays as
+the program has it. They find nodes by position and never run them.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def here(line: str | None, advice: str = "") -> Correction | None:
 
 
 def on_line(context: FailureContext, number: int, old: str, new: str, advice: str = "") -> Correction | None:
-    """Return a correction of another line, in which *old* stands once."""
+    """Return a correction of another line than the failing one, in which *old* stands once.
+
+    *number* counts from 1. Where *old* stands there twice, it is not sure which is meant, and there is no correction.
+    """
     line = context.line_at(number)
     if line.count(old) != 1 or context.tree is None:
         return None
@@ -58,7 +63,7 @@ def on_line(context: FailureContext, number: int, old: str, new: str, advice: st
 
 
 def insert_before(context: FailureContext, number: int, new: str, advice: str = "") -> Correction | None:
-    """Return a line that is to be inserted before another one."""
+    """Return a line that is to be inserted before line *number*. *new* has its indentation already."""
     lines = [*context.lines[: number - 1], new, *context.lines[number - 1 :]]
     if context.tree is None or compiled("\n".join(lines)) is None:
         return None
@@ -71,19 +76,25 @@ def indentation_of(line: str) -> str:
 
 
 def nodes(context: FailureContext, kind: type[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the nodes of a kind on the failing line."""
+    """Yield the nodes of a kind on the failing line.
+
+    Their positions are those in `FailureContext.code`, not in the program.
+    """
     tree = context.line_tree
     return (node for node in ast.walk(tree) if isinstance(node, kind)) if tree is not None else iter(())
 
 
 def of_program(context: FailureContext, kind: type[Node]) -> list[Node]:
-    """Return the nodes of a kind in the whole program, in the order they stand in."""
+    """Return the nodes of a kind in the whole program, in the order they stand in; none without its source."""
     found = [node for node in ast.walk(context.tree or ast.Module([], [])) if isinstance(node, kind)]
     return sorted(found, key=_position)
 
 
 def of_statement(context: FailureContext, kind: type[Node]) -> list[Node]:
-    """Return the nodes of a kind in the statement that failed, which may span lines; of a block, in its head."""
+    """Return the nodes of a kind in the statement that failed, which may span lines; of a block, in its head.
+
+    Unlike those of `nodes`, they have their positions in the program, so that `replaced` and `source_of` take them.
+    """
     statement = _statement(context)
     found = [node for node in _walk_head(statement) if isinstance(node, kind)] if statement is not None else []
     return sorted(found, key=_position)
@@ -94,6 +105,7 @@ def _position(node: ast.AST) -> tuple[int, int]:
 
 
 def _statement(context: FailureContext) -> ast.stmt | None:
+    """Return the innermost statement around the place that failed."""
     line, column = context.line or 0, context.frame.column
     place = (line, column if column is not None else len(context.raw_line))
     covering = [
@@ -122,7 +134,10 @@ def source_of(context: FailureContext, node: ast.AST) -> str:
 
 
 def replaced(context: FailureContext, node: ast.expr, new: str, advice: str = "") -> Correction | None:
-    """Return a correction that writes *new* in place of a node of the program's tree, which stands on one line."""
+    """Return a correction that writes *new* in place of a node of the program's tree, which stands on one line.
+
+    Columns of nodes count bytes of UTF-8, so the line is cut as bytes.
+    """
     if node.lineno != node.end_lineno or node.end_col_offset is None:
         return None
     line = context.line_at(node.lineno).encode()
@@ -142,7 +157,11 @@ def enclosing_function(context: FailureContext) -> FunctionNode | None:
 
 
 def kind_of(context: FailureContext, node: ast.expr) -> str:
-    """Return the type of an expression that is known: of a variable by its captured value, of a literal by itself."""
+    """Return the name of the type of an expression; empty where it is not known.
+
+    A literal has its own type. A variable has that of its captured value: a text that begins as a literal does,
+    ``[1, 2]``, is taken for the repr of one, a list.
+    """
     if isinstance(node, ast.Constant):
         return type(node.value).__name__
     if not isinstance(node, ast.Name) or not context.knows(node.id):

@@ -1,8 +1,14 @@
 """Corrections of lines that follow from the program itself: of the failing line, or of the one where the fault is.
 
-A correction is written only where the source and the captured values leave no doubt what it is, and only if the
-program compiles with it. A fault and its correction are found together: a function for each kind of fault returns the
-`Correction`, or None.
+A correction is written only where the source and the captured values leave no doubt what it is, and only if the program
+compiles with it. A fault and its correction are found together: a function for each kind of fault returns the
+`Correction`, or None. It never runs any part of the program; an error in it costs the correction and not the diagnosis.
+
+`with_correction` finds the functions by tables of patterns, of this module and of six others, that are searched for in
+the type and the message of the exception. A message can mean several faults, so each function looks at the program
+before it answers. A correction may be an advice alone, without a line: where the fault is sure and its place is not.
+
+This module has the faults of names, attributes, calls, keys, files and arrays that are met most often.
 """
 
 from __future__ import annotations
@@ -57,7 +63,26 @@ _COMPARED = (ast.Compare, ast.BoolOp)
 
 
 def with_correction(context: FailureContext, found: Diagnosis) -> Diagnosis:
-    """Return a diagnosis with the corrected line that follows from the program, where it has none yet."""
+    r"""Return a diagnosis with the corrected line that follows from the program, where it has none yet.
+
+    The faults of `_SURER` come first, and replace the advice to write a near name. Of the others the first that finds a
+    line counts; where none does, the first advice is added in front of the suggestions. Programs of more than
+    `_MAX_SOURCE` characters, and those that do not compile, stay as they are diagnosed.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="'NoneType' object is not subscriptable",
+    ...     exception={"hints": {"marked": "found[0]"}},
+    ...     source="found = values.sort()\nfirst = found[0]",
+    ...     line=2,
+    ... )
+    >>> found = with_correction(FailureContext(failure), Diagnosis(immediate_cause="found is None", suggestions=()))
+    >>> found.suggested_fix, found.specifics
+    ('found = sorted(values)', {'fix_applies_to': 'line 1'})
+    """
     if context.is_syntax_error or len(context.source) > _MAX_SOURCE:
         return found
     message = f"{context.type}: {context.message}"
@@ -93,6 +118,7 @@ def _renamed_in_statement(context: FailureContext, found: Diagnosis) -> Correcti
 
 
 def _corrected(found: Diagnosis, correction: Correction) -> Diagnosis:
+    """Return the diagnosis with the line of a correction, its place, and its advice as the first suggestion."""
     suggestions = (correction.advice, *found.suggestions) if correction.advice else found.suggestions
     specifics = {**found.specifics, "fix_applies_to": correction.place} if correction.place else found.specifics
     return replace(found, suggested_fix=correction.line, suggestions=suggestions, specifics=specifics)
@@ -102,6 +128,7 @@ def _corrected(found: Diagnosis, correction: Correction) -> Diagnosis:
 
 
 def _global_statement(context: FailureContext) -> Correction | None:
+    """Recognise a function that changes a variable of the module without ``global``: ``count += 1``."""
     name, function = as_text(context.hints.get("name")), context.function
     if function is None or not name or name not in context.globals or not function.body:
         return None
@@ -112,6 +139,7 @@ def _global_statement(context: FailureContext) -> Correction | None:
 
 
 def _forgotten_quotes(context: FailureContext) -> Correction | None:
+    """Recognise a key without quotes, ``user[name]``, where the captured value of the dict has that key."""
     name = as_text(context.hints.get("name"))
     for node in nodes(context, ast.Subscript):
         assert isinstance(node, ast.Subscript)
@@ -128,7 +156,11 @@ def _forgotten_quotes(context: FailureContext) -> Correction | None:
 
 
 def _in_place(context: FailureContext) -> Correction | None:
-    """Recognise the result of a method that works in place: ``ordered = values.sort()``."""
+    """Recognise the result of a method that works in place: ``ordered = values.sort()``.
+
+    The line that assigns it is corrected, to ``sorted(values)``, or to the bare call where it is assigned to its own
+    object.
+    """
     target = _none_target(context)
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
     if origin is None or not isinstance(origin.value, ast.Call) or not isinstance(origin.value.func, ast.Attribute):
@@ -149,6 +181,7 @@ def _in_place(context: FailureContext) -> Correction | None:
 
 
 def _reparsed(code: str) -> ast.expr:
+    """Return the value of an assignment with its positions in that line alone; a constant for any other statement."""
     tree = ast.parse(code)
     match tree.body:
         case [ast.Assign(value=value)]:
@@ -158,6 +191,7 @@ def _reparsed(code: str) -> ast.expr:
 
 
 def _none_target(context: FailureContext) -> ast.expr | None:
+    """Return the part of the failing expression that is None: what was indexed, or asked for an attribute."""
     match context.expression:
         case ast.Attribute(value=target) | ast.Subscript(value=target) | ast.Call(func=ast.Attribute(value=target)):
             return target
@@ -166,7 +200,10 @@ def _none_target(context: FailureContext) -> ast.expr | None:
 
 
 def _missing_return(context: FailureContext) -> Correction | None:
-    """Recognise a function of the program that computes a result and returns nothing."""
+    """Recognise a function of the program that computes a result and returns nothing.
+
+    Its last statement is an assignment, ``total = ...``, which becomes ``return ...``.
+    """
     names = [each.func.id for each in nodes(context, ast.Call) if isinstance(each, ast.Call) and _is_name(each.func)]
     variables = [each.id for each in nodes(context, ast.Name) if isinstance(each, ast.Name)]
     for variable in variables:
@@ -190,6 +227,7 @@ def _is_name(node: ast.expr) -> TypeGuard[ast.Name]:
 
 
 def _len_for_length(context: FailureContext) -> Correction | None:
+    """Recognise the length as an attribute or method, ``values.length``: it is ``len(values)``."""
     node = context.expression
     if not isinstance(node, ast.Attribute):
         return None
@@ -199,6 +237,7 @@ def _len_for_length(context: FailureContext) -> Correction | None:
 
 
 def _in_for_contains(context: FailureContext) -> Correction | None:
+    """Recognise ``text.contains("a")`` and ``data.has_key("a")``, which are ``"a" in text`` in Python."""
     name = as_text(context.hints.get("name"))
     for call in nodes(context, ast.Call):
         assert isinstance(call, ast.Call)
@@ -216,6 +255,7 @@ def _in_for_contains(context: FailureContext) -> Correction | None:
 
 
 def _call_of_method(context: FailureContext) -> Correction | None:
+    """Recognise a function that is used as its result: ``load.items()``, or ``data = load`` on an earlier line."""
     node = context.expression
     if not isinstance(node, ast.Attribute):
         return None
@@ -229,6 +269,7 @@ def _call_of_method(context: FailureContext) -> Correction | None:
 
 
 def _column_as_attribute(context: FailureContext) -> Correction | None:
+    """Recognise a misspelt column that is read as an attribute: ``df.prcie``."""
     name = as_text(context.hints.get("name"))
     for table in map(as_mapping, as_list(context.hints.get("objects"))):
         meant = clear_match(name, [str(each) for each in as_list(table.get("columns"))])
@@ -252,7 +293,10 @@ def _class_for_object(context: FailureContext) -> Correction | None:
 
 
 def _shortened_name(context: FailureContext) -> Correction | None:
-    """Recognise the long form of a short name: ``math.squareroot``."""
+    """Recognise the long form of a short name: ``math.squareroot``.
+
+    The short one has letters of the long one in their order, its first two and its last: ``sqrt``.
+    """
     name = as_text(context.hints.get("name"))
     short = [each for each in context.names if len(each) > 2 and len(each) < len(name) and _is_short(each, name)]
     best = [each for each in short if each[-1] == name[-1] and name.startswith(each[:2])]
@@ -270,6 +314,7 @@ def _is_short(short: str, long: str) -> bool:
 
 
 def _self_parameter(context: FailureContext) -> Correction | None:
+    """Recognise a method that is defined without ``self``: it is given one argument more than it takes, its object."""
     found = re.search(
         r"(\w+)\.(\w+)\(\) takes (\d+) positional arguments? but (\d+) (?:was|were) given", context.message
     )
@@ -283,6 +328,7 @@ def _self_parameter(context: FailureContext) -> Correction | None:
 
 
 def _range_of_number(context: FailureContext) -> Correction | None:
+    """Recognise a loop over a number: ``for i in 10:`` or ``for i in len(values):``."""
     statement = context.statement
     if not isinstance(statement, ast.For):
         return None
@@ -291,6 +337,7 @@ def _range_of_number(context: FailureContext) -> Correction | None:
 
 
 def _items_of_dict(context: FailureContext) -> Correction | None:
+    """Recognise a loop with two names over a dict: ``for name, price in prices:``."""
     statement = context.statement
     if not isinstance(statement, ast.For) or not isinstance(statement.iter, ast.Name):
         return None
@@ -301,6 +348,7 @@ def _items_of_dict(context: FailureContext) -> Correction | None:
 
 
 def _copy_of_iterated(context: FailureContext) -> Correction | None:
+    """Recognise a loop over a collection that it changes: it is to go through a copy."""
     statement = context.statement
     if not isinstance(statement, ast.For):
         return None
@@ -309,6 +357,7 @@ def _copy_of_iterated(context: FailureContext) -> Correction | None:
 
 
 def _awaited_at_origin(context: FailureContext) -> Correction | None:
+    """Recognise a coroutine that an earlier line made and did not await: ``data = load()``."""
     node = context.expression
     target = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else node
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -350,6 +399,10 @@ def _number_of_text(context: FailureContext) -> Correction | None:
 
 
 def _decimal_of_float(context: FailureContext) -> Correction | None:
+    """Recognise a float beside a `Decimal`: ``price * 1.2``.
+
+    A Decimal is made of its text, ``Decimal("1.2")``: made of the float it would have the error of that.
+    """
     node = context.expression
     if not isinstance(node, ast.BinOp) or "Decimal" not in context.source:
         return None
@@ -377,6 +430,7 @@ def _date_of_text(context: FailureContext) -> Correction | None:
 
 
 def _brackets_for_call(context: FailureContext) -> Correction | None:
+    """Recognise parentheses for brackets: ``values(0)``. A list that hides a function of Python's own is renamed."""
     node = context.expression
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or len(node.args) != 1:
         return None
@@ -394,6 +448,7 @@ def _brackets_for_call(context: FailureContext) -> Correction | None:
 
 
 def _renamed_builtin(context: FailureContext, name: str) -> Correction | None:
+    """Rename a variable that hides a function of Python's own, where it is made, if only that call uses the name."""
     origin = origin_of(context, name)
     if origin is None:
         return None
@@ -406,6 +461,7 @@ def _renamed_builtin(context: FailureContext, name: str) -> Correction | None:
 
 
 def _json_of_text(context: FailureContext) -> Correction | None:
+    """Recognise JSON that is indexed before it is parsed: ``response["items"]`` where that is a text with a brace."""
     node = context.expression
     if not isinstance(node, ast.Subscript) or "import json" not in context.source:
         return None
@@ -417,6 +473,7 @@ def _json_of_text(context: FailureContext) -> Correction | None:
 
 
 def _list_for_tuple(context: FailureContext) -> Correction | None:
+    """Recognise an assignment to an element of a tuple: where the tuple is made, a list is."""
     node = context.expression
     target = node.value if isinstance(node, ast.Subscript) else None
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -465,6 +522,10 @@ def _known_word(context: FailureContext) -> Correction | None:
 
 
 def _one_tuple(context: FailureContext) -> Correction | None:
+    """Recognise a parameter of SQL that is no tuple: ``execute(sql, (name))``.
+
+    A text in its place counts as a sequence, with a parameter for each letter.
+    """
     node = context.expression
     if (
         not isinstance(node, ast.Call)
@@ -478,6 +539,7 @@ def _one_tuple(context: FailureContext) -> Correction | None:
 
 
 def _enum_value(context: FailureContext) -> Correction | None:
+    """Recognise a misspelt value of an enum that the program defines: ``Color("rde")``."""
     found = re.search(r"'(?P<value>[^']+)' is not a valid (?P<kind>\w+)", context.message)
     for node in ast.walk(context.tree) if context.tree is not None and found is not None else ():
         if isinstance(node, ast.ClassDef) and found is not None and node.name == found["kind"]:
@@ -498,6 +560,7 @@ def _enum_value(context: FailureContext) -> Correction | None:
 
 
 def _counted(context: FailureContext) -> Correction | None:
+    """Recognise counting under a key that is new: ``counts[word] += 1``; `get` begins with 0 or an empty list."""
     statement = context.statement
     if not isinstance(statement, ast.AugAssign) or not isinstance(statement.target, ast.Subscript):
         return None
@@ -513,6 +576,7 @@ def _counted(context: FailureContext) -> Correction | None:
 
 
 def _key_of_other_type(context: FailureContext) -> Correction | None:
+    """Recognise a number for a key that is text, or a text for one that is a number: ``data["1"]``."""
     node = context.expression
     if not isinstance(node, ast.Subscript):
         return None
@@ -530,6 +594,7 @@ def _key_of_other_type(context: FailureContext) -> Correction | None:
 
 
 def _nested_key(context: FailureContext) -> Correction | None:
+    """Recognise a key that stands below another one; the path to it was captured with the exception."""
     path = as_texts(context.hints.get("nested"))
     node = context.expression
     if not path or not isinstance(node, ast.Subscript):
@@ -541,6 +606,7 @@ def _nested_key(context: FailureContext) -> Correction | None:
 
 
 def _range_too_long(context: FailureContext) -> Correction | None:
+    """Recognise ``range(len(values) + 1)``, whose last index is one too large, in a loop around the failing line."""
     length = context.hints.get("length")
     if length is None or length != context.hints.get("index") or context.tree is None:
         return None
@@ -555,6 +621,7 @@ def _range_too_long(context: FailureContext) -> Correction | None:
 
 
 def _number_of_literal(context: FailureContext) -> Correction | None:
+    """Recognise the text of a number that `int` or `float` does not take: ``"1,250"``, or ``"3.7"`` for `int`."""
     found = re.search(
         r"invalid literal for int\(\) with base 10: '(.*)'$|could not convert string to float: '(.*)'$", context.message
     )
@@ -587,6 +654,10 @@ _DATE_FORMATS = (
 
 
 def _date_format(context: FailureContext) -> Correction | None:
+    """Recognise a date in a format other than the one given.
+
+    A text in which the day or the month may be first, ``03/04/2024``, has no correction.
+    """
     found = re.search(r"time data ['\"](.+?)['\"] does(?: not|n't) match format ['\"](.+?)['\"]", context.message)
     if found is None:
         return None
@@ -600,6 +671,10 @@ def _date_format(context: FailureContext) -> Correction | None:
 
 
 def _near_file(context: FailureContext) -> Correction | None:
+    """Recognise a misspelt file that has a near name in its directory, or a directory that is missing.
+
+    The names in the directory are those of the hints. The directory is made by a new line before the failing one.
+    """
     path = as_text(context.hints.get("path"))
     directory, _, name = path.rpartition("/")
     meant = clear_match(name, context.names)
@@ -615,11 +690,13 @@ def _near_file(context: FailureContext) -> Correction | None:
 
 
 def _with_scheme(context: FailureContext) -> Correction | None:
+    """Recognise a URL that begins with its host: ``requests.get("example.com/users")``."""
     found = re.search(r"(?:Invalid URL|unknown url type:?) '([\w-]+(?:\.[\w-]+)+[^'\s:]*)'", context.message)
     return None if found is None else here(rename_text(context, found[1], f"https://{found[1]}"))
 
 
 def _near_zone(context: FailureContext) -> Correction | None:
+    """Recognise a misspelt time zone by those that this Python knows: ``Europe/Berln``."""
     import zoneinfo
 
     found = re.search(r"'([\w/+-]+)'|key ([\w/+-]+)", context.message)
@@ -634,6 +711,7 @@ def _near_zone(context: FailureContext) -> Correction | None:
 
 
 def _bitwise(context: FailureContext) -> Correction | None:
+    """Recognise ``and`` and ``or`` between conditions on columns or arrays: ``(df.a > 1) and (df.b < 2)``."""
     node = context.expression
     if not isinstance(node, ast.BoolOp):
         return None
@@ -648,6 +726,7 @@ def _bitwise(context: FailureContext) -> Correction | None:
 
 
 def _whole_index(context: FailureContext) -> Correction | None:
+    """Recognise an index that is a quotient, and so a float: ``values[n / 2]``."""
     node = context.expression
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.BinOp) and isinstance(node.slice.op, ast.Div):
         index = segment_of(context, node.slice)
@@ -657,6 +736,7 @@ def _whole_index(context: FailureContext) -> Correction | None:
 
 
 def _not_in_place(context: FailureContext) -> Correction | None:
+    """Recognise an integer array that is to hold floats in place: ``counts *= 0.5``; a new array takes its name."""
     found = re.fullmatch(r"(\s*)([\w.\[\]]+) ([-+*/])= (.+)", context.raw_line)
     if found is None:
         return None
@@ -664,6 +744,7 @@ def _not_in_place(context: FailureContext) -> Correction | None:
 
 
 def _grown_array(context: FailureContext) -> Correction | None:
+    """Recognise `append` to an array: ``values.append(3)`` is ``values = np.append(values, 3)``."""
     statement = context.statement
     alias = next(iter(re.findall(r"import numpy as (\w+)", context.source)), "")
     match statement:
@@ -677,6 +758,7 @@ def _grown_array(context: FailureContext) -> Correction | None:
 
 
 def _shape_of(context: FailureContext, node: ast.expr) -> list[object]:
+    """Return the shape of an array that the failing line names, from the hints; empty where it is not known."""
     name = ast.unparse(node)
     for facts in map(as_mapping, as_list(context.hints.get("objects"))):
         if facts.get("of") == name:
@@ -685,6 +767,7 @@ def _shape_of(context: FailureContext, node: ast.expr) -> list[object]:
 
 
 def _transposed(context: FailureContext) -> Correction | None:
+    """Recognise a product of matrices of which the left one lies the other way."""
     node = context.expression
     if not isinstance(node, ast.BinOp):
         return None
@@ -712,6 +795,7 @@ def _as_rows(context: FailureContext) -> Correction | None:
 
 
 def _two_dimensional(context: FailureContext) -> Correction | None:
+    """Recognise a single column given to a model, which takes a table: ``model.fit(x, y)``."""
     node = context.expression
     if not isinstance(node, ast.Call) or not node.args or "fit" not in ast.unparse(node.func):
         return None
@@ -724,6 +808,7 @@ def _two_dimensional(context: FailureContext) -> Correction | None:
 
 
 def _annotated(context: FailureContext) -> Correction | None:
+    """Recognise a field of a pydantic model without a type: ``price = 0.0``; its type is that of its default."""
     found = re.search(r"non-annotated attribute was detected: `(\w+) = (.+?)`", context.message)
     value = parsed_expression(found[2]) if found is not None else None
     if found is None or not isinstance(value, ast.Constant) or value.value is None:
@@ -738,6 +823,7 @@ def _annotated(context: FailureContext) -> Correction | None:
 
 
 def _primary_key(context: FailureContext) -> Correction | None:
+    """Recognise a table of SQLAlchemy without a primary key that has a column ``id``."""
     numbers = [
         number for number, line in enumerate(context.lines, 1) if re.search(r"\bid = (?:mapped_column|Column)\(", line)
     ]

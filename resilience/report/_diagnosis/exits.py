@@ -1,4 +1,8 @@
-"""Diagnosis of programs that ended themselves: option parsers and test runners, by their words on standard error."""
+"""Diagnosis of programs that ended themselves: option parsers and test runners, by their words on standard error.
+
+SystemExit has a status and no message: `argparse`, `click` and `unittest` have printed why before. At most the last
+`_MAX_READ` characters of standard error are read.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,25 @@ _KINDS = {"int": "a whole number", "float": "a number"}
 
 
 def system_exit(context: FailureContext) -> Diagnosis | None:
-    """A program that ended with a status of its own, and said on standard error why."""
+    """Diagnose a program that ended with a status of its own, by its standard error; None where that is empty.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="SystemExit",
+    ...     message="2",
+    ...     stderr="count.py: error: argument --count: invalid int value: 'x'",
+    ... )
+    >>> system_exit(FailureContext(failure)).suggestions
+    ("Give --count a whole number in place of 'x'.",)
+    """
     said = context.failure.stderr[-_MAX_READ:]
     return _of_tests(said) or _of_options(said) if said else None
 
 
 def _of_tests(said: str) -> Diagnosis | None:
+    """Explain the first test that failed in the report of unittest: ``FAIL: test_total``, by the exception below it."""
     failed = _TEST.search(said)
     if failed is None:
         return None
@@ -45,6 +62,10 @@ def _of_tests(said: str) -> Diagnosis | None:
 
 
 def _of_options(said: str) -> Diagnosis | None:
+    """Explain what an option parser refused: ``error: argument --count: invalid int value: 'x'``.
+
+    Parsers print their usage and end, so the last such line counts.
+    """
     found = list(_REFUSED.finditer(said))
     if not found:
         return None

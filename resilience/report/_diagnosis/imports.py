@@ -1,7 +1,9 @@
 """Diagnosis of ImportError and ModuleNotFoundError.
 
-A package is advised only where a table knows it: a name that a model has invented may be registered by an attacker,
-who waits for the `pip install` of it.
+A package is advised only where a table knows it: a name that a model has invented may be registered by an attacker, who
+waits for the `pip install` of it. Nothing is imported to look what a module has: its names come from the hints.
+
+Where the program may import some modules alone, as in a sandbox, these are advised in place of an installation.
 """
 
 from __future__ import annotations
@@ -86,7 +88,23 @@ _MOVED = {
 
 
 def module_not_found(context: FailureContext) -> Diagnosis | None:
-    """A module that is not there, or not for this code."""
+    """Diagnose ``No module named 'yaml'``: a misspelt module, one of Python 2, a package that is not installed.
+
+    ``available_modules`` in the specifics of the failure are the modules that the policy allows; empty: no such limit.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.IMPORT,
+    ...     error_type="ModuleNotFoundError",
+    ...     message="No module named 'jsn'",
+    ...     source="import jsn",
+    ...     line=1,
+    ...     specifics={"available_modules": ["json", "math"]},
+    ... )
+    >>> module_not_found(FailureContext(failure)).suggested_fix
+    'import json'
+    """
     found = _MODULE.search(context.message)
     module = context.hint("name") or (found[1] if found else "")
     if not module:
@@ -107,7 +125,11 @@ def module_not_found(context: FailureContext) -> Diagnosis | None:
 
 
 def _no_submodule(context: FailureContext, module: str) -> tuple[list[str], str | None]:
-    """Return what to do about a module that is missing in a package that is there: no installation will help."""
+    """Return what to do about a module that is missing in a package that is there: no installation will help.
+
+    The result is a pair: the tips, and the corrected line or None. It moved, its name is near one that the package has,
+    or a file of the program hides the package.
+    """
     parent, _, last = module.rpartition(".")
     tips: list[str] = []
     fix: str | None = None
@@ -133,7 +155,11 @@ def _no_submodule(context: FailureContext, module: str) -> tuple[list[str], str 
 
 
 def _no_module(context: FailureContext, module: str, allowed: list[str]) -> tuple[list[str], str | None]:
-    """Return what to do about a module that is missing as a whole."""
+    """Return what to do about a module that is missing as a whole: the tips, and the corrected line or None.
+
+    *allowed* are the modules that the program may import. A near name is taken from what is there first, and is written
+    into the line only if no package of the tables is as near.
+    """
     top = module.partition(".")[0]
     package = _package_of(module)
     tips: list[str] = []
@@ -175,7 +201,7 @@ def _no_module(context: FailureContext, module: str, allowed: list[str]) -> tupl
 
 
 def _package_of(module: str) -> str | None:
-    """Return what an installer calls the package that has *module*; None where no table has it.
+    """Return what an installer calls the package that has *module*, ``Pillow`` for ``PIL``; None where no table has it.
 
     An invented name may be registered by an attacker who waits for such a command.
     """
@@ -202,7 +228,17 @@ _MODULE_OF = {
 
 
 def import_error(context: FailureContext) -> Diagnosis | None:
-    """A module that has no such name, or that cannot be loaded."""
+    """Diagnose a name that a module lacks, or a module that fails to load.
+
+    A module that is only partly initialised is imported by one that it imports: a circular import.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "cannot import name 'Mapping' from 'collections'"
+    >>> failure = Failure(category=ErrorCategory.IMPORT, error_type="ImportError", message=message)
+    >>> import_error(FailureContext(failure)).suggestions[0]
+    'It moved: write from collections.abc import Mapping.'
+    """
     found = _NAME.search(context.message)
     if found is None:
         if "relative import" in context.message:
@@ -256,6 +292,10 @@ def import_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _broken(context: FailureContext) -> Diagnosis:
+    """Diagnose a module that is there and fails to load.
+
+    A system library is missing, or there is too little memory to map one.
+    """
     name = context.hint("name")
     specifics = _specifics(name, list(as_texts(context.specifics.get("available_modules")))) if name else {}
     if _NO_MEMORY.search(context.message):
@@ -278,6 +318,7 @@ def _broken(context: FailureContext) -> Diagnosis:
 
 
 def _shadowed(context: FailureContext) -> tuple[str, ...]:
+    """Return the file from which a module was imported, which may be one of the program that hides the library's."""
     origin = re.search(r"\(([^()]+\.py)\)$", context.message)
     return (f"it was imported from {origin[1].replace(chr(92), '/').rpartition('/')[2]}",) if origin else ()
 

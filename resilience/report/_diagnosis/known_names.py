@@ -1,4 +1,11 @@
-"""Tables of names that programs use without importing them, and of modules and their packages."""
+"""Tables of names that programs use without importing them, and of modules and their packages.
+
+`import_of` finds the module of a name. `PACKAGES` and `SAME_NAME` say what to install for a module; `REPLACEMENTS` and
+`NOT_PYTHON` what to write for a name of another language or of Python 2.
+
+Only what these tables have is ever advised for installation: a package name that is derived from the name of a module
+may belong to a stranger.
+"""
 
 from __future__ import annotations
 
@@ -193,6 +200,8 @@ NOT_PYTHON = {
 
 def import_of(name: str, code: str) -> tuple[str, str] | None:
     """Return the module a name belongs to and the statement that imports it, judged by how *code* uses it.
+
+    Of names such as `datetime`, which a module and its class share, *code* tells which is meant. None of unknown names.
 
     >>> import_of("np", "np.zeros(3)"), import_of("datetime", "datetime.datetime.now()")
     (('numpy', 'import numpy as np'), ('datetime', 'import datetime'))

@@ -1,7 +1,9 @@
 """Diagnosis of columns, index labels and dimensions that a table or an array does not have.
 
 The facts of the tables on the failing line come from the hints. A name is proposed only where one label is clearly
-meant.
+meant. Libraries have many sentences for a missing label, `_SENTENCES`; what was asked for is read from them, and looked
+up in the facts, so that one diagnosis serves pandas, polars, xarray, seaborn and the like. Tables are never looked at:
+the facts were captured with the exception, with a bounded number of labels.
 """
 
 from __future__ import annotations
@@ -44,7 +46,25 @@ _MAX_LABEL = 60
 
 
 def missing_label(context: FailureContext) -> Diagnosis | None:
-    """A table that lacks a column or a row, where the tables of the failing line are known."""
+    """Diagnose a table that lacks a column or a row, where the tables of the failing line are known; else None.
+
+    Usages that ask in the wrong way are tried before a misspelt name: columns as a tuple, a column among the rows, a
+    position in `loc`, a merge of tables that call their key differently.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> table = {"of": "sales", "columns": ["day", "price"]}
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="KeyError",
+    ...     message="'prcie'",
+    ...     exception={"type": "KeyError", "hints": {"objects": [table]}},
+    ...     source='total = sales["prcie"].sum()',
+    ...     line=1,
+    ... )
+    >>> missing_label(FailureContext(failure)).suggested_fix
+    'total = sales["price"].sum()'
+    """
     objects = _objects(context)
     wanted = _wanted(context)
     if not objects or not wanted:
@@ -64,7 +84,10 @@ def missing_label(context: FailureContext) -> Diagnosis | None:
 
 
 def shown_objects(context: FailureContext) -> list[str]:
-    """Return a sentence for each table or array on the failing line: its columns, its shape."""
+    """Return a sentence for each table or array on the failing line: its columns, its shape.
+
+    ``prices has shape (3, 2), the columns 'day' and 'price'.``
+    """
     found: list[str] = []
     for each in _objects(context):
         name = as_text(each.get("of"))
@@ -85,13 +108,17 @@ def _objects(context: FailureContext) -> list[Mapping[str, object]]:
 
 
 def _names_of(facts: Mapping[str, object]) -> list[object]:
+    """Return what a table can be asked for: its columns and dimensions; of a Series, its labels."""
     if facts.get("columns") or facts.get("dims"):
         return [*as_list(facts.get("columns")), *as_list(facts.get("dims"))]
     return as_list(facts.get("labels"))
 
 
 def _wanted(context: FailureContext) -> list[object]:
-    """Return the labels that were asked for and are missing."""
+    """Return the labels that were asked for and are missing, from the message; empty where it names none.
+
+    The message of a KeyError is the repr of the key, which may be a number or a tuple. One of many words is a sentence.
+    """
     for sentence in _SENTENCES:
         found = sentence.search(context.message)
         if found is None:
@@ -114,7 +141,7 @@ def _wanted(context: FailureContext) -> list[object]:
 def _as_list(
     context: FailureContext, tables: Sequence[Mapping[str, object]], wanted: Sequence[object]
 ) -> Diagnosis | None:
-    """Recognise columns written as a tuple: ``df["price", "quantity"]``."""
+    """Recognise columns written as a tuple: ``df["price", "quantity"]``. All of them must be columns of one table."""
     node = context.expression
     if not isinstance(wanted[0], tuple) or not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
         return None
@@ -151,7 +178,7 @@ def _as_column(
 
 
 def _by_position(context: FailureContext, tables: Sequence[Mapping[str, object]]) -> Diagnosis | None:
-    """Recognise a position given to ``loc``, which takes labels."""
+    """Recognise a position given to ``loc``, which takes labels: ``df.loc[0]`` where the rows have names."""
     node = context.expression
     if not isinstance(node, ast.Subscript) or not re.fullmatch(r"-?\d+", context.message.strip()):
         return None
@@ -199,7 +226,10 @@ def _other_key(
     tables: Sequence[Mapping[str, object]],
     wanted: object,
 ) -> Diagnosis | None:
-    """Recognise a merge of two tables that call their key differently."""
+    """Recognise a merge of two tables that call their key differently: ``a.merge(b, on="id")``.
+
+    *lacking* are the tables without that column, *tables* all of them. ``on=`` becomes ``left_on=`` and ``right_on=``.
+    """
     node = context.expression
     named = [each for each in lacking if each.get("of")]
     having = [each for each in tables if wanted in _names_of(each)]
@@ -228,6 +258,7 @@ def _other_key(
 
 
 def _named(context: FailureContext, tables: Sequence[Mapping[str, object]], wanted: Sequence[object]) -> Diagnosis:
+    """Diagnose labels that no table has: name the near ones, and list those that the table has."""
     shown = _listed(wanted)
     tips: list[str] = []
     fix: str | None = None
@@ -258,13 +289,17 @@ def _named(context: FailureContext, tables: Sequence[Mapping[str, object]], want
 
 
 def _renamed_keyword(context: FailureContext, label: str, meant: str) -> str | None:
+    """Return the failing line with another keyword, where columns are given as such: polars' ``df.filter(prcie=3)``."""
     node = context.expression
     named = node is not None and any(isinstance(x, ast.keyword) and x.arg == label for x in ast.walk(node))
     return rename_in_line(context, label, meant) if named and meant.isidentifier() else None
 
 
 def _meant(word: str, names: Iterable[object]) -> str | None:
-    """Return the name that a word clearly stands for: misspelt, with blanks, shortened, or the longer form of one."""
+    """Return the name that a word clearly stands for: misspelt, with blanks, shortened, or the longer form of one.
+
+    ``"bill"`` for ``total_bill`` and ``"qty"`` for ``quantity`` count, where a single column answers to it.
+    """
     texts = [each for each in names if isinstance(each, str)]
     blank = [each for each in texts if each.strip() == word.strip()]
     if len(blank) == 1:
@@ -310,6 +345,7 @@ def _name(facts: Mapping[str, object]) -> str:
 
 
 def _kind(facts: Mapping[str, object]) -> str:
+    """Return what a table calls its parts: columns, variables of xarray, dimensions, or labels."""
     if facts.get("columns"):
         return "variable" if facts.get("library") == "xarray" else "column"
     return "dimension" if facts.get("dims") else "label"

@@ -1,7 +1,9 @@
 """Diagnosis of what libraries refuse: names they have removed, keywords they do not take, labels they have not.
 
-What a library itself says comes before a guess: where no table knows its message, the message is the cause, and its
-own advice the suggestion.
+What a library itself says comes before a guess: where no table knows its message, the message is the cause, and its own
+advice the suggestion. Libraries are never imported for that: tables say what they have removed, the hints what their
+functions and objects have in the version that is installed. A removed name that this version has again is no fault, and
+the row of the table is passed over.
 """
 
 from __future__ import annotations
@@ -58,7 +60,24 @@ _OWN = frozenset(
 
 
 def diagnose_library(context: FailureContext) -> Diagnosis | None:
-    """Explain what a table knows of a library's refusal; with the shapes and columns of the failing line."""
+    """Explain what a table knows of a library's refusal, with the shapes and columns of the failing line; else None.
+
+    The order is that of certainty: a row for exactly this name, then a near name, then the sentence of the message.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="AttributeError",
+    ...     message="'DataFrame' object has no attribute 'iteritems'",
+    ...     exception={"hints": {"name": "iteritems", "owner": "DataFrame", "library": "pandas"}},
+    ...     source="pairs = table.iteritems()",
+    ...     line=1,
+    ... )
+    >>> found = diagnose_library(FailureContext(failure))
+    >>> found.immediate_cause, found.suggested_fix
+    ('DataFrame has no iteritems since pandas 2.0', 'pairs = table.items()')
+    """
     found = (
         _removed(context)
         or _moved_name(context)
@@ -72,7 +91,11 @@ def diagnose_library(context: FailureContext) -> Diagnosis | None:
 
 
 def own_message(context: FailureContext) -> Diagnosis | None:
-    """Quote a library that raised an exception with a sentence of its own, and the advice in it."""
+    """Quote a library that raised an exception with a sentence of its own, and the advice in it.
+
+    The first sentence is the cause; those that advise, ``use ... instead``, ``must be ...``, are the suggestions, at
+    most `_MAX_ADVICE`, without links. None where the program itself raised the exception, and of a message of one word.
+    """
     if not _is_of_library(context) or " " not in context.message.strip():
         return None
     sentences = [single_line(each, _MAX_MESSAGE) for each in _SENTENCE.split(context.message[:2000]) if each.strip()]
@@ -96,11 +119,13 @@ def own_message(context: FailureContext) -> Diagnosis | None:
 
 
 def _with_objects(context: FailureContext, found: Diagnosis) -> Diagnosis:
+    """Add the facts of the tables and arrays on the failing line, two at most, where no suggestion has them already."""
     facts = [each for each in shown_objects(context) if not any(each in tip for tip in found.suggestions)]
     return replace(found, contributing_factors=(*facts[:2], *found.contributing_factors))
 
 
 def _is_of_library(context: FailureContext) -> bool:
+    """Whether a library raised the exception, or owns its class and the program does not raise it by itself."""
     if context.type in _OWN or not context.frames:
         return False
     module = context.bases[0].rpartition(".")[0]
@@ -111,12 +136,13 @@ def _is_of_library(context: FailureContext) -> bool:
 
 
 def _called(context: FailureContext) -> str:
+    """Return the function that the failing expression calls, as the program writes it: ``pd.read_csv()``."""
     node = context.expression
     return f"{single_line(ast.unparse(node.func), 60)}()" if isinstance(node, ast.Call) else ""
 
 
 def _removed(context: FailureContext) -> Diagnosis | None:
-    """Recognise a name that the library had in an earlier version."""
+    """Recognise a name that the library had in an earlier version, such as ``iteritems``, gone since pandas 2.0."""
     row = _removed_attribute(context) or _removed_import(context)
     if row is None:
         return None
@@ -137,6 +163,7 @@ def _removed(context: FailureContext) -> Diagnosis | None:
 
 
 def _removed_attribute(context: FailureContext) -> Removed | None:
+    """Return the row of an attribute that was asked for; the hint of its owner is a class or ``module x``."""
     name, owner, library = context.hint("name"), context.hint("owner"), context.hint("library")
     if context.type != "AttributeError" or not name or not library or owner == "NoneType":
         return None
@@ -150,6 +177,7 @@ def _removed_attribute(context: FailureContext) -> Removed | None:
 
 
 def _removed_import(context: FailureContext) -> Removed | None:
+    """Return the row of a name that is imported: ``cannot import name 'Imputer' from 'sklearn.preprocessing'``."""
     found = _OF_IMPORT.search(context.message)
     if found is None:
         return None
@@ -159,7 +187,12 @@ def _removed_import(context: FailureContext) -> Removed | None:
 
 
 def _moved(context: FailureContext, row: Removed) -> str | None:
-    """Return the statement that imports a name from the module where it is now; or a call that says as much."""
+    """Return the statement that imports a name from the module where it is now; or a call that says as much.
+
+    A name that only got another one is imported under its old one,
+    ``from jinja2 import pass_context as contextfunction``, where the program uses it on further lines: one corrected
+    line has to be enough.
+    """
     statement, marked = context.statement, context.marked
     if isinstance(statement, ast.ImportFrom) and len(statement.names) == 1:
         module = moved_import(statement.module or "", row.name)
@@ -178,7 +211,7 @@ def _moved(context: FailureContext, row: Removed) -> str | None:
 
 
 def _moved_name(context: FailureContext) -> Diagnosis | None:
-    """Recognise a name that is misspelt, and is in another module now."""
+    """Recognise a name that is misspelt, and is in another module now: both corrections are made in one import."""
     found = _OF_IMPORT.search(context.message)
     module = (found["module"] or _imported_from(context)) if found is not None else ""
     name = (found["name"] or found["bare"]) if found is not None else ""
@@ -222,7 +255,11 @@ def _rewritten(context: FailureContext, row: Removed) -> str | None:
 
 
 def _keyword(context: FailureContext) -> Diagnosis | None:
-    """Recognise a keyword that a function does not take: misspelt, of another library, or of an earlier version."""
+    """Recognise a keyword that a function does not take: misspelt, of another library, or of an earlier version.
+
+    ``read_csv() got an unexpected keyword argument 'error_bad_lines'`` is looked up in `REMOVED_KEYWORDS`; else a near
+    parameter of the function, which the hints list, is meant. None where they list none.
+    """
     found = _KEYWORD.search(context.message)
     if found is None:
         return None
@@ -260,7 +297,11 @@ def _keyword(context: FailureContext) -> Diagnosis | None:
 
 
 def _alternative(context: FailureContext) -> Diagnosis | None:
-    """Name what the library has in place of a word that it refused: a colour, a method, a column of a model."""
+    """Name what the library has in place of a word that it refused: a colour, a method, a column of a model.
+
+    ``refused`` and ``alternatives`` are hints that were captured from the exception. Nothing is added where the message
+    itself asks "Did you mean".
+    """
     word, near = context.hint("refused"), list(as_texts(context.hints.get("alternatives")))
     if not word or not near or "Did you mean" in context.message:
         return None
@@ -278,7 +319,11 @@ def _alternative(context: FailureContext) -> Diagnosis | None:
 
 
 def _replacement(context: FailureContext, function: str, name: str, parameters: list[str]) -> str | None:
-    """Return what a table has in place of a keyword; None where it has none that this version takes."""
+    """Return what a table has in place of a keyword; None where it has none that this version takes.
+
+    An empty text means that the keyword is to be left out; one with ``=`` replaces the value, too. A table has rows for
+    a function, or for all functions of a library, ``*``; they count where the program names that library.
+    """
     parts = set(re.split(r"\W+", f"{function} {_called(context)}"))
     for row in REMOVED_KEYWORDS:
         if row.name == name and row.library in context.source and (row.function == "*" or row.function in parts):
@@ -310,6 +355,7 @@ def _parameter(context: FailureContext, name: str, parameters: list[str], requir
 
 
 def _value_of(context: FailureContext, name: str) -> tuple[str, ast.expr] | None:
+    """Return the value of a keyword in the failing expression: as it is written, and its node."""
     node = context.expression
     for call in ast.walk(node) if node is not None else ():
         for each in call.keywords if isinstance(call, ast.Call) else ():
@@ -319,6 +365,10 @@ def _value_of(context: FailureContext, name: str) -> tuple[str, ast.expr] | None
 
 
 def _with_keyword(context: FailureContext, name: str, meant: str) -> str | None:
+    """Return the failing line with the keyword *meant* for *name*.
+
+    Of an opposite, ``descending=True``, the value is negated: ``ascending=False``.
+    """
     found = _value_of(context, name)
     if "=" in meant:
         return replace_in_line(context, f"{name}={found[0]}", meant) if found is not None else None
@@ -328,6 +378,7 @@ def _with_keyword(context: FailureContext, name: str, meant: str) -> str | None:
 
 
 def _without_keyword(context: FailureContext, name: str) -> str | None:
+    """Return the failing line without a keyword and its value, and without the comma that goes with it."""
     found = _value_of(context, name)
     if found is None:
         return None
@@ -342,7 +393,11 @@ def _by_message(context: FailureContext) -> Diagnosis | None:
 
 
 def _answers(context: FailureContext) -> Iterator[Diagnosis]:
-    """Yield what the tables of messages say, those of the failure's own libraries alone."""
+    """Yield what the tables of messages say, those of the failure's own libraries alone.
+
+    A library counts where the exception's class, a frame, the hints or the source name it: its words in the message of
+    another library mean something else.
+    """
     libraries = {base.partition(".")[0] for base in context.bases} | {
         frame.filename.replace("\\", "/") for frame in context.frames if is_library(frame.filename)
     }

@@ -1,7 +1,8 @@
 """Corrections of calls of libraries: the argument that makes the call mean what the program wants.
 
 Each function recognises one kind of fault, by the message and the program's syntax tree, and returns the `Correction`,
-or None.
+or None. Parameters, columns and shapes come from the hints of the failure; no library is imported and no signature is
+inspected.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ _OF_AXES = r"plot|set_\w+|bar|hist|scatter|legend|grid|imshow"
 
 
 def _parenthesised(context: FailureContext) -> Correction | None:
-    """Recognise conditions joined by & and | without parentheses: ``df["a"] > 1 & df["b"] < 2``."""
+    """Recognise conditions joined by & and | without parentheses: ``df["a"] > 1 & df["b"] < 2``.
+
+    Python reads that as the chain ``df["a"] > (1 & df["b"]) < 2``. Each part that compares is put in parentheses.
+    """
     marked = context.marked
     node = context.expression
     comparators = node.comparators if isinstance(node, ast.Compare) else []
@@ -99,7 +103,10 @@ def _is_wrapped(part: str) -> bool:
 
 
 def _one_collection(context: FailureContext) -> Correction | None:
-    """Recognise several arguments for one that is a collection: ``image.crop(0, 0, 5, 5)``."""
+    """Recognise several arguments for one that is a collection: ``image.crop(0, 0, 5, 5)``.
+
+    The name of the first parameter, which the hints list, tells whether it takes a collection: `_COLLECTIONS`.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or len(node.args) < 2 or any(isinstance(x, ast.Starred) for x in node.args):
         return None
@@ -126,7 +133,10 @@ def _size_of_numbers(context: FailureContext) -> Correction | None:
 
 
 def _by_rows(context: FailureContext) -> Correction | None:
-    """Recognise a function that reads columns, applied to columns: ``frame.apply(lambda row: row["width"])``."""
+    """Recognise a function that reads columns, applied to columns: ``frame.apply(lambda row: row["width"])``.
+
+    The missing key has to be a column of a table on that line.
+    """
     key = context.message.strip().strip("'\"")
     having = any(
         key in [str(each) for each in as_list(facts.get("columns"))]
@@ -144,7 +154,7 @@ def _by_rows(context: FailureContext) -> Correction | None:
 
 
 def _variable_in_query(context: FailureContext) -> Correction | None:
-    """Recognise a variable of the program in an expression of `query`, which sees columns alone."""
+    """Recognise a variable of the program in an expression of `query`: ``"price > limit"`` sees columns alone."""
     found = re.search(r"name '(\w+)' is not defined", context.message)
     name = found[1] if found is not None else ""
     if not name or not (context.knows(name) or name in context.globals):
@@ -158,7 +168,10 @@ def _variable_in_query(context: FailureContext) -> Correction | None:
 
 
 def _fill_method(context: FailureContext) -> Correction | None:
-    """Recognise ``fillna(method="ffill")``, which is `ffill` now."""
+    """Recognise ``fillna(method="ffill")``, which is `ffill` now.
+
+    ``pad`` and ``backfill`` were other words for ``ffill`` and ``bfill``.
+    """
     for call in nodes(context, ast.Call):
         match call:
             case ast.Call(
@@ -175,7 +188,10 @@ def _fill_method(context: FailureContext) -> Correction | None:
 
 
 def _symbol(context: FailureContext) -> Correction | None:
-    """Recognise a symbol of sympy that is used and was never made."""
+    """Recognise a symbol of sympy that is used and was never made: ``y``, beside ``x = symbols("x")``.
+
+    Names of more than two letters are no symbols, but most likely misspelt.
+    """
     name = str(context.hints.get("name", ""))
     found = re.search(r"^\s*\w+(?:, *\w+)* = ((?:\w+\.)?symbols)\(", context.source, re.MULTILINE)
     if found is None or len(name) > 2 or "sympy" not in context.source or context.line is None:
@@ -186,7 +202,7 @@ def _symbol(context: FailureContext) -> Correction | None:
 
 
 def _unknown_field(context: FailureContext) -> Correction | None:
-    """Recognise a validator of a field that the model does not have."""
+    """Recognise a validator of a field that the model does not have: ``@field_validator("nmae")``."""
     for node in ast.walk(context.tree) if context.tree is not None else ():
         fields = [
             each.target.id
@@ -214,7 +230,10 @@ def _decorators(node: ast.AST) -> list[ast.Call]:
 
 
 def _one_row(context: FailureContext) -> Correction | None:
-    """Recognise a single sample given to a model, which takes rows: ``model.predict([4, 4])``."""
+    """Recognise a single sample given to a model, which takes rows: ``model.predict([4, 4])``.
+
+    To `fit` the same list is one feature of several samples, so each element becomes a row.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.List):
         return None
@@ -225,6 +244,9 @@ def _one_row(context: FailureContext) -> Correction | None:
 
 
 def _without_alpha(context: FailureContext) -> Correction | None:
+    """Recognise a picture with transparency that is saved as JPEG: ``image.save("photo.jpg")`` gets a
+    ``convert("RGB")``.
+    """
     match context.expression:
         case ast.Call(func=ast.Attribute(value=target, attr="save")):
             written = segment_of(context, target)
@@ -237,7 +259,7 @@ def _without_alpha(context: FailureContext) -> Correction | None:
 
 
 def _all_axes(context: FailureContext) -> Correction | None:
-    """Recognise an array of axes that is used as one of them, or as a row where it is a grid."""
+    """Recognise an array of axes that is used as one of them, or as a row where it is a grid: ``axes[0].plot(x)``."""
     match context.expression:
         case ast.Attribute(value=ast.Subscript(value=target, slice=index)) if not isinstance(index, ast.Tuple):
             written = segment_of(context, target)
@@ -250,7 +272,7 @@ def _all_axes(context: FailureContext) -> Correction | None:
 
 
 def _as_text_of_header(context: FailureContext) -> Correction | None:
-    """Recognise a number as the value of a header."""
+    """Recognise a number as the value of a header: ``headers={"X-Count": 3}``."""
     found = re.search(r"Header part \((.+?)\) from .* must be of type str or bytes", context.message)
     if found is None:
         return None
@@ -263,7 +285,10 @@ def _as_text_of_header(context: FailureContext) -> Correction | None:
 
 
 def _times_as_index(context: FailureContext) -> Correction | None:
-    """Recognise a table that is resampled by a column of times: ``frame.resample("ME")``."""
+    """Recognise a table that is resampled by a column of times: ``frame.resample("ME")``.
+
+    The facts of the table must show exactly one column of times.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "resample":
         return None
@@ -306,7 +331,10 @@ def _method(context: FailureContext) -> str:
 
 
 def _dates_of_texts(context: FailureContext) -> Correction | None:
-    """Recognise dates that are texts still: ``log["end"] - log["start"]``."""
+    """Recognise dates that are texts still: ``log["end"] - log["start"]``.
+
+    The program must have a date in ISO form among its texts.
+    """
     node = context.expression
     if not isinstance(node, ast.BinOp) or not re.search(r"import pandas as pd", context.source):
         return None
@@ -319,7 +347,11 @@ def _dates_of_texts(context: FailureContext) -> Correction | None:
 
 
 def _listed_value(context: FailureContext) -> Correction | None:
-    """Recognise a word of the program that a message refuses, where the message lists those that it may be."""
+    """Recognise a word of the program that a message refuses, where the message lists those that it may be.
+
+    ``valid options are: 'linear', 'cubic'; received 'linaer'``. The word must stand on exactly one line of the program,
+    and be near to one of the list alone. At most `_MAX_WORDS` words of the message are tried.
+    """
     found = _LIST_OF_VALUES.search(context.message)
     if found is None or "Did you mean" in context.message:
         return None
@@ -344,7 +376,7 @@ _MAX_WORDS = 5
 
 
 def _extra_field(context: FailureContext) -> Correction | None:
-    """Recognise a misspelt field of a model that takes no others."""
+    """Recognise a misspelt field of a model that takes no others: ``Extra inputs are not permitted``."""
     found = re.search(r"for (\w+)\n(\w+)\n +Extra inputs are not permitted", context.message)
     for node in ast.walk(context.tree) if context.tree is not None and found is not None else ():
         if isinstance(node, ast.ClassDef) and found is not None and node.name == found[1]:
@@ -374,7 +406,10 @@ def _select_of_list(context: FailureContext) -> Correction | None:
 
 
 def _fields_by_name(context: FailureContext) -> Correction | None:
-    """Recognise values given to a model of pydantic by their places: ``Point(1, 2)``."""
+    """Recognise values given to a model of pydantic by their places: ``Point(1, 2)``.
+
+    The fields get them in the order in which the class of the program defines them.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
         return None

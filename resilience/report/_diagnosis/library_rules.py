@@ -1,4 +1,20 @@
-"""Tables of the messages of libraries, by the library: the cause, advice, the corrected expression where it is sure."""
+"""Tables of the messages of libraries, by the library: the cause, advice, the corrected expression where it is sure.
+
+The key is the name by which the library is imported. `libraries` searches a table only where the failure or the program
+names that library, in the order of the tables, and takes the first rule that matches: a rule that has a number or a
+name in its pattern stands before one for all such messages.
+
+`rules.Rule` says what may stand in the texts. A ``fix`` is given only where it is right for all programs with that
+message: ``reshape(-1, 1)`` may be a row or a column, so it is an advice.
+
+A rule belongs here where the message and the failing expression are enough. What needs the shapes of arrays, the
+columns of tables or another line of the program is a function of `table_corrections` or `library_corrections`.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> message = "Can only use .str accessor with string values, not integer"
+>>> next(each.fix for each in RULES["pandas"] if search_pattern(each.pattern, message))
+'<target>.astype(str).str'
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """Diagnosis of executions that hit a limit: time, memory, signals, exit codes.
 
 No exception says where a stopped program was, so these diagnosers go by the progress that the worker has recorded: the
-last line, the loop around it, the variables of its condition.
+last line, the loop around it, the variables of its condition. The loop is judged by its source alone, and is called
+endless only where nothing in it can change its condition or leave it. Limits are named as the caller gave them, times
+in seconds.
 """
 
 from __future__ import annotations
@@ -62,7 +64,23 @@ _SIGNALS = {
 
 
 def timeout(context: FailureContext) -> Diagnosis | None:
-    """A program that ran longer than it may."""
+    r"""Diagnose a program that ran longer than it may, by the innermost loop around the last line.
+
+    A ``while`` loop that cannot end, by its source, is the cause. Of any other loop the advice is to bring it nearer to
+    its end, or to do less in each round; of a call that waits, to wait for a shorter time.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.EXECUTION_TIMEOUT,
+    ...     error_type="ExecutionTimeout",
+    ...     message="",
+    ...     source="while True:\n    count += 1",
+    ...     line=2,
+    ... )
+    >>> timeout(FailureContext(failure)).contributing_factors
+    ('`while True` on line 1 has no break: it never ends',)
+    """
     limit = context.specific("timeout_limit")
     line = _line(context)
     code = context.line_at(line).strip() or context.code
@@ -109,7 +127,11 @@ def timeout(context: FailureContext) -> Diagnosis | None:
 
 
 def memory(context: FailureContext) -> Diagnosis | None:
-    """A program that needs more memory than it may have."""
+    """Diagnose a program that needs more memory than it may have, by the look of the last line.
+
+    It tells a value that is large at once, ``[0] * 10**9``, from a list that grows and a file that is read as a whole.
+    Where the limit is below what imported libraries take, these are the cause.
+    """
     limit, used = context.specific("memory_limit"), context.specific("memory_used")
     line = _line(context)
     code = context.line_at(line).strip() or context.code
@@ -140,7 +162,7 @@ def memory(context: FailureContext) -> Diagnosis | None:
 
 
 def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
-    """Say that the limit is too low for the libraries alone."""
+    """Say that the limit is too low for the libraries alone: *needed* is the least that they take, as in ``600MB``."""
     number = len(libraries)
     named, verb = join_words(libraries), plural(number, "takes", "take")
     allowed = f"the limit{phrase(' of {}', limit)}"
@@ -156,7 +178,9 @@ def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str,
 
 
 def _fewer_threads(context: FailureContext) -> tuple[str, ...]:
-    """Advise one thread where the environment of the program asks for more."""
+    """Advise one thread where the environment of the program asks for more: the libraries of numpy reserve memory for
+    each.
+    """
     threads = as_int(context.specifics.get("threads"))
     if threads is None:
         return ()
@@ -164,7 +188,17 @@ def _fewer_threads(context: FailureContext) -> tuple[str, ...]:
 
 
 def ended(context: FailureContext) -> Diagnosis | None:
-    """A process that ended by a signal or with an exit code, and without an exception."""
+    """Diagnose a process that ended by a signal or with an exit code, and without an exception.
+
+    The signal is one that the worker reported, or that the message names: ``SIGSEGV``, ``signal 11``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "the process exited with code 3"
+    >>> failure = Failure(category=ErrorCategory.RUNTIME, error_type="ProcessEnded", message=message)
+    >>> ended(FailureContext(failure)).specifics
+    {'exit_code': 3}
+    """
     name = context.specific("signal") or _named_signal(context.message)
     line = _line(context)
     reached = tuple(filter(None, [phrase("Line {} was the last that was reached.", line)]))
@@ -192,6 +226,7 @@ def ended(context: FailureContext) -> Diagnosis | None:
 
 
 def _named_signal(message: str) -> str:
+    """Return the name of the signal in a message, ``SIGSEGV`` for ``signal 11``, by the numbers of this system."""
     found = _SIGNAL.search(message)
     if found is None:
         return ""
@@ -204,11 +239,13 @@ def _named_signal(message: str) -> str:
 
 
 def _line(context: FailureContext) -> int | None:
+    """Return the failing line, or the last one that the worker has recorded."""
     path = context.failure.progress.path if context.failure.progress is not None else ()
     return context.line or (path[-1] if path else None)
 
 
 def _loop(context: FailureContext, line: int | None) -> ast.While | ast.For | None:
+    """Return the loop around a line: the innermost ``while``, as that may be endless, else the innermost ``for``."""
     tree = context.tree or (parsed(context.source) if context.source else None)
     if tree is None or line is None:
         return None
@@ -226,11 +263,16 @@ def _is_always(test: ast.expr) -> bool:
 
 
 def _leaves(loop: ast.While) -> bool:
+    """Whether a loop has a statement that may end it. An exception from a call in it does not count."""
     return any(isinstance(node, (ast.Break, ast.Return, ast.Raise)) for node in ast.walk(loop))
 
 
 def _unchanged(loop: ast.While) -> list[str]:
-    """Return the variables of a loop's condition, where the loop changes none of them."""
+    """Return the variables of a loop's condition, where the loop changes none of them.
+
+    Empty where the condition calls a function or reads an attribute, and where a call in the loop gets one of the
+    variables: these may change it out of sight.
+    """
     read = [node.id for node in ast.walk(loop.test) if isinstance(node, ast.Name)]
     if any(isinstance(node, (ast.Call, ast.Attribute)) for node in ast.walk(loop.test)):
         return []

@@ -1,4 +1,10 @@
-"""Corrected lines. A correction is proposed only if Python can parse it."""
+"""Corrected lines. A correction is proposed only if Python can parse it.
+
+All functions return the whole line with its indentation, or None where the place is not sure or the program does not
+compile with the line. Where the source of the program is not at hand, the line must parse alone. They change text and
+not a tree, so that blanks, quotes and comments stay as the program has them. `correct_line` is for programs that do not
+compile yet, the others for those that do.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +29,10 @@ _LONGEST_LINE = 2000
 
 
 def replace_line(context: FailureContext, line: str) -> str | None:
-    """Return *line*, which is to stand where the failing one does, if the program still compiles with it."""
+    """Return *line*, which is to stand where the failing one does, if the program still compiles with it.
+
+    None also of a line that is the same, blank, or longer than `_LONGEST_LINE` characters. *line* has its indentation.
+    """
     if not line.strip() or line == context.raw_line or len(line) > _LONGEST_LINE:
         return None
     if context.source_is_known and context.line is not None:
@@ -36,7 +45,10 @@ def replace_line(context: FailureContext, line: str) -> str | None:
 
 
 def rename_in_line(context: FailureContext, old: str, new: str) -> str | None:
-    """Return the failing line with *new* for *old*, where there is one place that can be meant."""
+    """Return the failing line with *new* for *old*, where there is one place that can be meant.
+
+    *old* must stand there as a whole word. Of several places the one in the part that failed is meant.
+    """
     line, frame = context.raw_line, context.frame
     places = [found.start() for found in re.finditer(rf"(?<!\w){re.escape(old)}(?!\w)", line)]
     if context.source_is_known and frame.column is not None and frame.end_column is not None:
@@ -58,7 +70,8 @@ def import_line(statement: str) -> str | None:
 def correct_line(context: FailureContext, number: int, line: str, *, entirely: bool = False) -> str | None:
     """Return *line* for line *number* of a program that does not compile, if the program is better for it.
 
-    Better is: it compiles, or, unless it has to *entirely*, what keeps it from that comes further down.
+    Better is: it compiles, or, unless it has to *entirely*, what keeps it from that comes further down. A bracket has
+    to close *entirely*: at any place it moves the fault to a later line.
     """
     at_hand = context.source_is_known
     before = context.line_at(number) if at_hand else context.code
@@ -82,7 +95,10 @@ def _with(lines: list[str], number: int, line: str) -> str:
 
 
 def replace_marked(context: FailureContext, new: str) -> str | None:
-    """Return the failing line with *new* in place of the part that failed."""
+    """Return the failing line with *new* in place of the part that failed, `FailureContext.marked`.
+
+    None of a part that spans lines, and where the column is not known and the line has the part twice.
+    """
     marked, line, frame = context.marked, context.raw_line, context.frame
     if not marked or "\n" in marked:
         return None
@@ -100,7 +116,7 @@ def replace_in_line(context: FailureContext, old: str, new: str) -> str | None:
 
 
 def rename_text(context: FailureContext, old: str, new: str) -> str | None:
-    """Return the failing line with another text in the same quotes."""
+    """Return the failing line with another text in the same quotes: ``"lenght"`` becomes ``"length"``."""
     for quote in "'\"":
         if quote not in new:
             fix = replace_in_line(context, f"{quote}{old}{quote}", f"{quote}{new}{quote}")
@@ -110,5 +126,8 @@ def rename_text(context: FailureContext, old: str, new: str) -> str | None:
 
 
 def segment_of(context: FailureContext, node: ast.expr) -> str:
-    """Return a part of the expression that failed as it is written; empty where that is not known."""
+    """Return a part of the expression that failed as it is written; empty where that is not known.
+
+    *node* is one of `FailureContext.expression`. Nodes of the program's tree are read by `correction.source_of`.
+    """
     return ast.get_source_segment(f"({context.marked}\n)", node) or ""

@@ -1,6 +1,8 @@
 """Diagnosis of KeyError, IndexError and StopIteration.
 
-Keys and lengths come from the hints of the failure or from captured variables: no object of the program is examined.
+Keys and lengths come from the hints of the failure or from captured variables: no object of the program is examined. A
+captured repr is read as a literal, and only where it shows all elements; one that was cut says nothing of what is
+missing. Labels of tables are a matter of `labels`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,24 @@ __all__ = ["index_error", "key_error", "stop_iteration"]
 
 
 def key_error(context: FailureContext) -> Diagnosis | None:
-    """A mapping without that key. None for a library's subclass of KeyError, whose message is a sentence."""
+    """Diagnose a mapping without a key: ``KeyError: 'nmae'``, by the keys that it has.
+
+    None of a library's subclass of KeyError, whose message is a sentence. A near key is proposed only where it is
+    clearly meant; else ``get`` or a test are advised.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="KeyError",
+    ...     message="'nmae'",
+    ...     exception={"type": "KeyError", "hints": {"keys": ["name", "age"]}},
+    ...     source='print(user["nmae"])',
+    ...     line=1,
+    ... )
+    >>> key_error(FailureContext(failure)).suggested_fix
+    'print(user["name"])'
+    """
     if context.library_function and (context.type != "KeyError" or isinstance(context.expression, ast.Call)):
         return None
     known = expression_parts(context)
@@ -73,7 +92,10 @@ def key_error(context: FailureContext) -> Diagnosis | None:
 
 
 def index_error(context: FailureContext) -> Diagnosis | None:
-    """A sequence with fewer elements."""
+    """Diagnose ``list index out of range`` by the length of the sequence and the index, where these are known.
+
+    An index that equals the length is a range that is one too long. None of a library's own exception, which says more.
+    """
     if "pop from" in context.message:
         target = expression_parts(context).get("target", "").rpartition(".")[0]
         return Diagnosis(
@@ -135,7 +157,7 @@ def index_error(context: FailureContext) -> Diagnosis | None:
 
 
 def stop_iteration(context: FailureContext) -> Diagnosis | None:
-    """An iterator without another value."""
+    """Diagnose `next` of an iterator without another value; an exhausted generator is the usual cause."""
     return Diagnosis(
         immediate_cause=f"next() found no value left: {single_line(context.marked or context.code, 80)}",
         contributing_factors=tuple(variable_factors(context)),
@@ -157,6 +179,10 @@ def _keys(context: FailureContext, target: str) -> list[str]:
 
 
 def _of_other_type(bare: str, key: str, keys: list[str], others: list[object]) -> str:
+    """Return the advice on a key that the dict has in another type, the text ``'3'`` and the number 3.
+
+    *bare* is the key without quotes, *key* as the message has it, *others* are the keys that are no texts.
+    """
     if key == bare and bare in keys:
         return f"The key is the text {bare!r}, and {key} is a number: write str({key}), or make numbers of the keys."
     if key != bare and bare in map(str, others):
@@ -165,6 +191,7 @@ def _of_other_type(bare: str, key: str, keys: list[str], others: list[object]) -
 
 
 def _in_other_quotes(context: FailureContext, bare: str, meant: str) -> str | None:
+    """Return the failing line with *meant* for a key, in whichever quotes the program has it."""
     for quote in "'\"":
         written = f"{quote}{bare}{quote}"
         if context.raw_line.count(written) == 1:

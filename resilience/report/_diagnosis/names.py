@@ -1,7 +1,11 @@
 """Diagnosis of NameError and UnboundLocalError.
 
 A name may be misspelt, belong to a module that is not imported, lack its quotes or its ``self``, or have its value in
-another scope. Each of these is looked for in the source and in the captured variables.
+another scope. Each of these is looked for in the source and in the captured variables, never in the modules of the
+running process: what a module has comes from the tables of `known_names`. A near name is advised only where no other
+explanation was found, and is written into the line only if it is clearly the one that was meant.
+
+A program of more than `_MAX_SIZE` characters is not searched for the name.
 """
 
 from __future__ import annotations
@@ -30,7 +34,23 @@ _MAX_SIZE = 100_000  # characters of a program that is searched for a name
 
 
 def name_error(context: FailureContext) -> Diagnosis | None:
-    """A name that nothing in reach has."""
+    """Diagnose a name that nothing in reach has: ``name 'pritn' is not defined``.
+
+    In order of what is surest: an attribute that lacks its ``self``, a word of another language (`known_names`), an
+    import that is missing, a binding in another scope, a near name among those in reach.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="NameError",
+    ...     message="name 'pd' is not defined",
+    ...     source="table = pd.read_csv(path)",
+    ...     line=1,
+    ... )
+    >>> name_error(FailureContext(failure)).suggested_fix
+    'import pandas as pd'
+    """
     name = _name(context)
     if not name:
         return None
@@ -72,7 +92,11 @@ def name_error(context: FailureContext) -> Diagnosis | None:
 
 
 def undefined_in_query(context: FailureContext) -> Diagnosis | None:
-    """A name in an expression that a table evaluates, `DataFrame.query`, which sees the columns of the table."""
+    """Diagnose a name in an expression that a table evaluates: ``df.query("pric > 3")`` raises UndefinedVariableError.
+
+    Such an expression sees the columns of the table, and variables of the program as ``@name`` alone. None where the
+    program raised the exception itself.
+    """
     name = _name(context)
     if not name or not context.library_function:
         return None
@@ -93,7 +117,11 @@ def _columns_of(table: object) -> list[object]:
 
 
 def unbound_local(context: FailureContext) -> Diagnosis | None:
-    """A variable of a function that has no value yet."""
+    """Diagnose a variable of a function that has no value yet: ``cannot access local variable 'total'``.
+
+    An assignment anywhere in a function makes the name a variable of all of it, so the line that assigns is the fact to
+    show. Of a variable of the module ``global`` is advised, of a built-in name another name.
+    """
     name = _name(context)
     if not name:
         return None
@@ -128,11 +156,13 @@ def unbound_local(context: FailureContext) -> Diagnosis | None:
 
 
 def _name(context: FailureContext) -> str:
+    """Return the name that the message is about: the one captured with the exception, else the one in its message."""
     found = _NAME.search(context.message)
     return context.hint("name") or (found[1] if found else "")
 
 
 def _free(name: str) -> Diagnosis:
+    """Diagnose a closure that runs before its outer function has given the free variable a value."""
     return Diagnosis(
         immediate_cause=f"the variable '{name}' of the outer function has no value when the inner one uses it",
         suggestions=(
@@ -148,7 +178,10 @@ def _names_in_reach(context: FailureContext) -> list[str]:
 
 
 def _with_import(context: FailureContext, name: str, tips: list[str]) -> str | None:
-    """Advise to import it, where that may be."""
+    """Advise to import the name, and return the import; None where no table knows it or the module is not available.
+
+    A word such as `_COMMON_WORDS` has is taken for the function only where the program calls it. *tips* is extended.
+    """
     home = import_of(name, context.code)
     if home is None:
         return None
@@ -164,7 +197,7 @@ def _with_import(context: FailureContext, name: str, tips: list[str]) -> str | N
 
 
 def _owner(context: FailureContext, name: str) -> str:
-    """Return ``self`` or ``cls`` where a method forgot it."""
+    """Return ``self`` or ``cls`` where a method forgot it: its class has a method or attribute of that name."""
     function = context.function
     if function is None or not function.args.args or context.tree is None:
         return ""
@@ -183,6 +216,7 @@ def _owner(context: FailureContext, name: str) -> str:
 
 
 def _targets(body: list[ast.stmt]) -> list[ast.Name]:
+    """Return the names that the assignments of a body bind, without those in nested blocks."""
     found: list[ast.Name] = []
     for node in body:
         if isinstance(node, ast.Assign):
@@ -193,7 +227,11 @@ def _targets(body: list[ast.stmt]) -> list[ast.Name]:
 
 
 def _binding_elsewhere(context: FailureContext, name: str) -> list[tuple[str, str]]:
-    """Return where the program gives this name a meaning that does not reach here, and what to do about it."""
+    """Return where the program gives this name a meaning that does not reach here, and what to do about it.
+
+    The first that is found counts: an ``except ... as name`` that has ended, a comprehension, another function,
+    ``del``, a line further down, a line that was skipped. At most one pair of a fact and an advice is returned.
+    """
     if (
         context.line is None
         or len(context.source) > _MAX_SIZE
@@ -250,6 +288,7 @@ def _binding_elsewhere(context: FailureContext, name: str) -> list[tuple[str, st
 
 
 def _binds_at_top(node: ast.AST, name: str) -> int | None:
+    """Return the line on which a node binds the name in its own scope: a definition, an assignment, an import."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == name:
         return node.lineno
     if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
@@ -272,6 +311,7 @@ def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _first_binding(function: ast.FunctionDef | ast.AsyncFunctionDef | None, name: str) -> ast.stmt | ast.expr | None:
+    """Return the first statement of a function that gives a name a value, by an assignment or an import."""
     if function is None:
         return None
     found = [

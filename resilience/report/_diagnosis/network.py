@@ -1,4 +1,9 @@
-"""Diagnosis of network errors by their category, whichever client raised them."""
+"""Diagnosis of network errors by their category, whichever client raised them.
+
+The rules go by words that the clients share, as they all pass on what the operating system, OpenSSL or the server said:
+``Connection refused``, a status. Only exceptions of HTTP clients and sockets are looked at: ``404`` in any other
+message may be anything. No host is called and no name looked up.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +108,20 @@ _RULES = (
 
 
 def network_error(context: FailureContext) -> Diagnosis | None:
-    """A client of HTTP or a socket that could not do its call."""
+    """Diagnose an HTTP client or a socket that could not do its call; None of any other failure.
+
+    The last two bases are left out: Exception and BaseException are those of every exception.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.NETWORK,
+    ...     error_type="ConnectionRefusedError",
+    ...     message="[Errno 111] Connection refused",
+    ... )
+    >>> network_error(FailureContext(failure)).immediate_cause
+    'nothing listens at the address that was called'
+    """
     of_client = any(_MODULES.match(base) for base in context.bases[:-2])
     of_socket = context.type in ("gaierror", "ConnectionRefusedError") or "unknown url type" in context.message
     if not of_client and not of_socket:

@@ -1,7 +1,10 @@
 """Diagnosis of operands that do not go together: a text and a number, None and anything, two dicts added.
 
 The two sides are named with their types, their values and where these came from. A table of advisers says what to do:
-each recognises one pair of types.
+each recognises one pair of types. The types are those of the message,
+``unsupported operand type(s) for +: 'int' and 'str'``; the source of the sides is known only where the traceback marks
+the operation. Which side is wrong cannot be seen, so both conversions are advised, and a line is corrected only where a
+text that is written out shows that text is meant.
 """
 
 from __future__ import annotations
@@ -34,7 +37,11 @@ _ORDERING = frozenset({"<", ">", "<=", ">="})
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator between two sides: the type of each, and its source where the program is known."""
+    """An operator between two sides: the type of each, and its source where the program is known, else empty.
+
+    Types are names as a message has them, ``NoneType``, ``datetime.date``. `side_of` and `side_beside` find the source
+    of a side by its type.
+    """
 
     context: FailureContext
     operator: str
@@ -58,7 +65,10 @@ class Operation:
 
 
 class Advice(NamedTuple):
-    """Advice about an operation: suggestions, the corrected line, and a fact that explains it."""
+    """Advice about an operation: suggestions, the corrected line, and a fact that explains it.
+
+    An adviser that recognises the types may have no tip: the advice on the operator follows in any case.
+    """
 
     tips: tuple[str, ...]
     fix: str | None = None
@@ -66,7 +76,22 @@ class Advice(NamedTuple):
 
 
 def refused_operands(context: FailureContext) -> Diagnosis | None:
-    """Explain an operator between types that it does not take; None of another message."""
+    """Explain an operator between types that it does not take; None of another message.
+
+    It recognises ``unsupported operand type(s)``, ``not supported between instances of`` and ``can only concatenate``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="unsupported operand type(s) for +: 'dict' and 'dict'",
+    ...     source="options = defaults + given",
+    ...     line=1,
+    ... )
+    >>> refused_operands(FailureContext(failure)).suggestions[0]
+    'Merge dicts with |: defaults | given.'
+    """
     found = _OPERANDS.search(context.message)
     if found is None:
         return None
@@ -98,6 +123,7 @@ def names_in_text(*expressions: str) -> list[str]:
 
 
 def _operation(context: FailureContext, found: re.Match[str]) -> Operation:
+    """Read the types from the message, and both sides from the failing expression or ``total += price``."""
     known = expression_parts(context)
     left, right = known.get("left", ""), known.get("right", "")
     if not left and isinstance(statement := context.statement, ast.AugAssign):
@@ -123,6 +149,7 @@ def _of_operator(operation: Operation) -> list[str]:
 
 
 def _none(operation: Operation) -> Advice | None:
+    """Advise on a side that is None: find the line that gave it, and why that is None where its form shows it."""
     if "NoneType" not in operation.types:
         return None
     context = operation.context
@@ -137,6 +164,10 @@ def _none(operation: Operation) -> Advice | None:
 
 
 def _text_and_number(operation: Operation) -> Advice | None:
+    """Advise on a text and a number: to make text of the number or a number of the text, whichever is meant.
+
+    A text with words in it, ``"Total: "``, is no number: only the first is advised, and written into the line.
+    """
     if "str" not in operation.types or not operation.types & _NUMBERS:
         return None
     number, text = operation.side_of(_NUMBERS), operation.side_beside(_NUMBERS)
@@ -169,6 +200,7 @@ def _list_and_number(operation: Operation) -> Advice | None:
 
 
 def _function(operation: Operation) -> Advice | None:
+    """Advise on a function without parentheses: ``total + price`` where ``price`` is a method."""
     kinds = frozenset(each for each in operation.types if "function" in each or "method" in each)
     if not kinds:
         return None

@@ -1,4 +1,16 @@
-"""Methods and functions of other languages and older Pythons, with their equivalent in Python."""
+"""Methods and functions of other languages and older Pythons, with their equivalent in Python.
+
+`SYNONYMS` has words for the same method: the one that an object has is meant. `METHODS` has methods by the type that
+lacks them, ``("list", "push")``, `MODULE_ATTRIBUTES` functions by their module. A row of these is an advice, and the
+name to write in place of the unknown one where that alone is right; None where the call has to be written anew.
+
+A row is looked up only after the name was missing, so it may name one that a later version has.
+
+>>> METHODS["list", "push"]
+('Lists grow with append(): write append instead of push.', 'append')
+>>> MODULE_ATTRIBUTES["os", "exists"], SYNONYMS["average"]
+(('Write os.path.exists.', 'os.path.exists'), ('mean', 'avg'))
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Diagnosis of code that an execution policy has stopped."""
+"""Diagnosis of code that an execution policy has stopped.
+
+It says what was attempted, why that is not allowed, and what may be done in its place: first what the policy itself
+proposes, then `_INSTEAD`. The last suggestion is to allow it. A way around the policy is never advised.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,25 @@ _NAMED = re.compile(r"(?:restricted|blocked|forbidden) (?:module|function|name) 
 
 
 def violation(context: FailureContext) -> Diagnosis:
-    """Something was attempted that is not allowed."""
+    """Diagnose an attempt at something that is not allowed, by the violation, or else by the specifics and the message.
+
+    Specifics count where there is no violation: ``violation_type``, a key of `_INSTEAD`, ``attempted_action``, the code
+    that was stopped, and ``security_level``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.SECURITY,
+    ...     error_type="SecurityViolation",
+    ...     message="",
+    ...     specifics={"violation_type": "process", "attempted_action": "os.system('ls')"},
+    ... )
+    >>> found = violation(FailureContext(failure))
+    >>> found.immediate_cause, found.suggestions[0]
+    ("os.system('ls') is not allowed", 'Compute it in Python, in this process.')
+
+    Fields of the violation are read with care: it may be an object of the caller's, or lack some of them.
+    """
     found = context.failure.violation
     kind = as_text(getattr(found, "kind", "")) or context.specific("violation_type")
     subject = as_text(getattr(found, "subject", "")) or _subject(context)
@@ -69,5 +91,6 @@ def violation(context: FailureContext) -> Diagnosis:
 
 
 def _subject(context: FailureContext) -> str:
+    """Return the module or function that the message of a restricted interpreter names."""
     found = _NAMED.search(context.message)
     return found[1] if found else ""

@@ -1,7 +1,9 @@
 """Corrections of faults of the language: a statement, a call or a class that means something else than it says.
 
 Each function recognises one kind of fault in the program's own syntax tree, as those of `corrections` do, and returns
-the `Correction`, or None.
+the `Correction`, or None. The fault is often on another line than the failure: in the ``__init__`` of a class, in a
+decorator, in the line that opened a file. That line is corrected then, and named. Only classes and functions that the
+program itself defines are looked at.
 """
 
 from __future__ import annotations
@@ -77,7 +79,10 @@ def _async_for(context: FailureContext) -> Correction | None:
 
 
 def _called_method(context: FailureContext) -> Correction | None:
-    """Recognise a method that is indexed in place of its result: ``response.json["items"]``."""
+    """Recognise a method that is indexed in place of its result: ``response.json["items"]``.
+
+    The method must be one that needs no arguments: by its name, or by the parameters that the hints list.
+    """
     node = context.expression
     if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Attribute):
         return None
@@ -104,7 +109,10 @@ def _call_for_brackets(context: FailureContext) -> Correction | None:
 
 
 def _result_of_in_place(context: FailureContext) -> Correction | None:
-    """Recognise a method that works in place, whose result is used at once: ``for each in values.sort():``."""
+    """Recognise a method that works in place, whose result is used at once: ``for each in values.sort():``.
+
+    ``sorted`` and ``reversed`` take its place, with the same keywords.
+    """
     node = failing_node(context)
     if isinstance(node, (ast.Subscript, ast.Attribute)):
         node = node.value
@@ -119,7 +127,10 @@ def _result_of_in_place(context: FailureContext) -> Correction | None:
 
 
 def _merged_dict(context: FailureContext) -> Correction | None:
-    """Recognise the result of `update`, which is None: ``options = defaults.update(more)``."""
+    """Recognise the result of `update`, which is None: ``options = defaults.update(more)``.
+
+    The line that assigns it merges both into a new dict, and leaves the old one as it is.
+    """
     node = context.expression
     target = node.value if isinstance(node, (ast.Subscript, ast.Attribute)) else None
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -135,7 +146,10 @@ def _merged_dict(context: FailureContext) -> Correction | None:
 
 
 def _without_none(context: FailureContext) -> Correction | None:
-    """Recognise None among values that are sorted or compared: ``sorted(readings)``."""
+    """Recognise None among values that are sorted or compared: ``sorted(readings)``.
+
+    A call with a key function is left alone: that may handle None.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in _TAKES_KEY:
         return None
@@ -147,7 +161,10 @@ def _without_none(context: FailureContext) -> Correction | None:
 
 
 def _forgotten_super(context: FailureContext) -> Correction | None:
-    """Recognise an ``__init__`` that does not call that of its base, where the missing attribute is set."""
+    """Recognise an ``__init__`` that does not call that of its base, where the missing attribute is set.
+
+    The call gets the parameters that both have by name; where the base needs others, there is no correction.
+    """
     name = str(context.hints.get("name", ""))
     owner = str(context.hints.get("owner", ""))
     classes = {node.name: node for node in _classes(context)}
@@ -190,7 +207,7 @@ def _sets(function: FunctionNode, name: str) -> bool:
 
 
 def _replaced_field(context: FailureContext) -> Correction | None:
-    """Recognise an assignment to a field of a namedtuple or a frozen dataclass."""
+    """Recognise an assignment to a field of a namedtuple, ``point.x = 3``: the hints show that it has ``_replace``."""
     match context.statement:
         case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=name), attr=field)], value=value):
             written = ast.unparse(value)
@@ -205,7 +222,11 @@ def _replaced_field(context: FailureContext) -> Correction | None:
 
 
 def _added_days(context: FailureContext) -> Correction | None:
-    """Recognise a number of days added to a date: ``deadline + 7``."""
+    """Recognise a number of days added to a date: ``deadline + 7``.
+
+    Where the program imports other names of `datetime` alone, the line imports `timedelta` by itself, and the advice
+    says how it is done properly.
+    """
     node = context.expression
     found = re.search(r"for (?P<op>[-+]): 'datetime\.date(?:time)?' and '(?:int|float)'", context.message)
     if found is None or not isinstance(node, ast.BinOp):
@@ -224,7 +245,10 @@ def _added_days(context: FailureContext) -> Correction | None:
 
 
 def _nonlocal_statement(context: FailureContext) -> Correction | None:
-    """Recognise a variable of the outer function that an inner one changes: ``count += 1``."""
+    """Recognise a variable of the outer function that an inner one changes: ``count += 1``.
+
+    The inner function gets ``nonlocal count`` as its first line.
+    """
     name, inner = context.hint("name"), context.function
     for outer in ast.walk(context.tree) if context.tree is not None and inner is not None else ():
         if not isinstance(outer, FunctionNode) or inner is None or inner not in outer.body:
@@ -247,7 +271,10 @@ def _joined_path(context: FailureContext) -> Correction | None:
 
 
 def _hidden_builtin(context: FailureContext) -> Correction | None:
-    """Recognise a variable that hides the function of its name: ``sum = 0`` and then ``sum(values)``."""
+    """Recognise a variable that hides the function of its name: ``sum = 0`` and then ``sum(values)``.
+
+    To rename the variable would change several lines, so the failing one calls the function of `builtins`.
+    """
     import builtins
 
     node = context.expression
@@ -264,7 +291,10 @@ def _hidden_builtin(context: FailureContext) -> Correction | None:
 
 
 def _open_mode(context: FailureContext) -> Correction | None:
-    """Recognise a file that is open for writing alone, and is read: let it be opened for both."""
+    """Recognise a file that is open for writing alone, and is read: let it be opened for both.
+
+    Mode ``w`` becomes ``w+`` on the line that opened the file.
+    """
     node = context.expression
     target = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -279,7 +309,10 @@ def _open_mode(context: FailureContext) -> Correction | None:
 
 
 def _group_count(context: FailureContext) -> Correction | None:
-    """Recognise a group that the pattern does not have."""
+    """Recognise a group that the pattern does not have: ``match.group(3)``.
+
+    The pattern of the program is compiled, and never matched: it may be slow on a text.
+    """
     node = context.expression
     target = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
     origin = origin_of(context, target.id) if isinstance(target, ast.Name) else None
@@ -307,7 +340,10 @@ def _group_count(context: FailureContext) -> Correction | None:
 
 
 def _known_text(context: FailureContext) -> Correction | None:
-    """Recognise a key that the program writes in another way elsewhere: as a keyword, or as a text."""
+    """Recognise a key that the program writes in another way elsewhere: as a keyword, or as a text.
+
+    It is for dicts whose keys were not captured. None where the program has the missing key, too.
+    """
     node = context.expression
     key = context.message.strip()
     if not isinstance(node, ast.Subscript) or key[:1] not in "'\"" or context.tree is None or context.hints.get("keys"):
@@ -331,7 +367,10 @@ def _known_text(context: FailureContext) -> Correction | None:
 
 
 def _called_on_class(context: FailureContext) -> Correction | None:
-    """Recognise a method that is called on the class of the program, where an object of it is made without values."""
+    """Recognise a method that is called on a class of the program, ``Stack.push(3)``.
+
+    An object is made where that needs no values: ``Stack().push(3)``.
+    """
     node = context.expression
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=_)):
@@ -348,7 +387,10 @@ def _called_on_class(context: FailureContext) -> Correction | None:
 
 
 def _factory_of_default(context: FailureContext) -> Correction | None:
-    """Recognise a list, dict or set as the default of a dataclass field."""
+    """Recognise a list, dict or set as the default of a dataclass field: ``tags: list = []``.
+
+    Where ``field`` is not imported, the line imports it by itself.
+    """
     found = re.search(r"mutable default <class '(list|dict|set)'> for field (\w+)", context.message)
     if found is None:
         return None
@@ -363,7 +405,7 @@ def _factory_of_default(context: FailureContext) -> Correction | None:
 
 
 def _misspelt_method(context: FailureContext) -> Correction | None:
-    """Recognise a method that is to implement an abstract one, and is written in another way."""
+    """Recognise a method that is to implement an abstract one, and is written in another way: ``def aera(self)``."""
     found = re.search(
         r"abstract class (\w+) with(?:out an implementation for)? abstract methods? '?(\w+)'?$", context.message
     )
@@ -381,7 +423,7 @@ def _misspelt_method(context: FailureContext) -> Correction | None:
 
 
 def _dumped_as_text(context: FailureContext) -> Correction | None:
-    """Recognise a date or a number that JSON has no form of, and that has a text."""
+    """Recognise a date or a number that JSON has no form of: ``json.dumps({"day": date.today()})``."""
     node = context.expression
     if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
         return None
@@ -390,7 +432,10 @@ def _dumped_as_text(context: FailureContext) -> Correction | None:
 
 
 def _called_value(context: FailureContext) -> Correction | None:
-    """Recognise parentheses after a value: of a property, ``df.shape()``, or for brackets, ``df["x"](0)``."""
+    """Recognise parentheses after a value: of a property, ``df.shape()``, or for brackets, ``df["x"](0)``.
+
+    Not where a library raised: there the call itself was fine.
+    """
     node = context.expression
     if not isinstance(node, ast.Call) or node.keywords or context.library_function:
         return None
@@ -419,7 +464,10 @@ def _class_for_its_object(context: FailureContext) -> Correction | None:
 
 
 def _silent_decorator(context: FailureContext) -> Correction | None:
-    """Recognise a decorator that returns nothing in place of its inner function."""
+    """Recognise a decorator that returns nothing in place of its inner function.
+
+    What it decorates is None then. The inner function must be the last statement of the decorator.
+    """
     node = context.expression
     name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
     for function in functions_named(context, name) if name else ():
@@ -434,7 +482,10 @@ def _silent_decorator(context: FailureContext) -> Correction | None:
 
 
 def _misspelt_key(context: FailureContext) -> Correction | None:
-    """Recognise a misspelt key that is read as an attribute: ``user.nmae``."""
+    """Recognise a misspelt key that is read as an attribute: ``user.nmae``.
+
+    The captured value of the variable shows the keys of the dict.
+    """
     node = context.expression
     target = node.value if isinstance(node, ast.Attribute) else None
     value = parsed_expression(str(context.value_of(target.id))) if isinstance(target, ast.Name) else None

@@ -1,4 +1,8 @@
-"""Search with long tables of patterns, each compiled when a text may first match it."""
+"""Search with long tables of patterns, each compiled when a text may first match it.
+
+A diagnosis searches a message for hundreds of patterns, of which all but a few have a word that the message lacks. The
+longest literal text of each alternative is found once per pattern, and looked for first; that never loses a match.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +69,7 @@ def _needed(pattern: str) -> tuple[str, ...]:
 
 
 def _end_of_class(pattern: str, start: int) -> int:
+    r"""Return the number behind the bracket that ends a class of characters, ``[^\]a]``, which begins at *start*."""
     number = start + (pattern[start] == "^")
     number += 1  # a bracket right at the beginning is a character of it
     while pattern[number] != "]":

@@ -2,6 +2,9 @@
 
 A row is found by the library, the object and the name; an object ``*`` stands for every one of the library. The last
 column is what to write in place of the name alone, where that is all; else the advice says what to write.
+
+The version that is installed is not looked up: a row is used only after the name was missing, whatever the reason. A
+row belongs here where its replacement does the same; a library's own message with advice needs none.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ __all__ = ["REMOVED_KEYWORDS", "Keyword", "Removed", "moved_import", "moved_name
 
 
 class Removed(NamedTuple):
-    """A name that a library no longer has."""
+    """A name that a library no longer has.
+
+    The cause names ``version``: ``DataFrame has no iteritems since pandas 2.0``. The advice is a template of `rules`.
+    """
 
     library: str
     owner: str
@@ -27,7 +33,7 @@ class Removed(NamedTuple):
 
 
 class Keyword(NamedTuple):
-    """A keyword that a function of a library no longer takes."""
+    """A keyword that a function of a library no longer takes. ``function`` is ``*`` where no function takes it."""
 
     library: str
     function: str

@@ -1,7 +1,11 @@
 """Tables of messages: a pattern of what Python says, the cause, and advice.
 
 Where a message says enough, a diagnosis is a `Rule` and no code: the first rule of the table whose pattern matches
-fills its texts with the groups of the pattern and the parts of the failing expression.
+fills its texts with the groups of the pattern and the parts of the failing expression. So the order of a table counts:
+a pattern that is more special stands before the general one.
+
+A text that speaks of an operand of which nothing is known is left out, and a correction with such a place is not
+proposed. Nothing is evaluated: all parts are source text.
 """
 
 from __future__ import annotations
@@ -43,7 +47,12 @@ class Rule(NamedTuple):
 
     In the texts ``<name>`` is a group of the pattern, or a part of the failing expression: ``<target>`` what was
     called, indexed or iterated over, ``<left>`` and ``<right>`` operands, ``<index>``, ``<marked>`` all of it;
-    ``<line>`` and ``<code>``. ``<a name>`` puts an article in front.
+    ``<line>`` and ``<code>``. Of a call there are ``<function>``, ``<first>`` and ``<second>``, its positional
+    arguments, and ``<only>``, where it has just one. ``<a name>`` puts an article in front.
+
+    The pattern is searched for in the message alone, without the class of the exception. The cause is a clause that can
+    follow a colon, without capital and full stop; the tips are whole sentences. The first tip in the form
+    ``Write new instead of old.`` is carried out on the failing line, where that has *old* once.
     """
 
     pattern: str
@@ -54,12 +63,31 @@ class Rule(NamedTuple):
 
 
 def rule(pattern: str, cause: str, *tips: str, fix: str = "") -> Rule:
-    """Make a rule of a pattern that is searched for in the message."""
+    """Make a rule of a pattern that is searched for in the message.
+
+    *cause* and *tips* are templates; *fix* is the expression to write in place of the failing one, such as
+    ``<function>(<only>, errors='coerce')``. A fix is written into the line only if the program compiles with it.
+    """
     return Rule(pattern, cause, tips, fix)
 
 
 def diagnose_by_rules(context: FailureContext, rules: Iterable[Rule]) -> Diagnosis | None:
-    """Say what the first rule says whose pattern is in the message."""
+    r"""Return the diagnosis of the first rule whose pattern is in the message; None where none is.
+
+    Captured values of the variables in the failing expression are added as contributing factors.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> table = [rule(r"'(?P<kind>\w+)' object is not callable", "<target> is <a kind>", "Leave out the parentheses.")]
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="'int' object is not callable",
+    ...     exception={"hints": {"marked": "total()"}},
+    ... )
+    >>> diagnose_by_rules(FailureContext(failure), table).immediate_cause
+    'total is an int'
+    """
     for each in rules:
         found = search_pattern(each.pattern, context.message)
         if found is not None:
@@ -102,7 +130,7 @@ def _renamed(context: FailureContext, advice: str) -> str | None:
 
 
 def _fix(context: FailureContext, template: str, groups: Mapping[str, str | None]) -> str | None:
-    """Return the failing line with the filled template; None where a part of the expression is not there, or long."""
+    """Return the failing line with the filled template; None where a part of the expression is missing."""
     if not template:
         return None
     values = {**_segments(context), **{key: value for key, value in groups.items() if value}}
@@ -112,7 +140,7 @@ def _fix(context: FailureContext, template: str, groups: Mapping[str, str | None
 
 
 def _segments(context: FailureContext) -> dict[str, str]:
-    """Return the parts of the failing expression exactly as they are written."""
+    """Return the parts of the failing expression exactly as they are written, for corrections."""
     node = context.expression
     named: dict[str, ast.expr] = {}
     match node:
@@ -177,7 +205,10 @@ def expression_parts(context: FailureContext) -> dict[str, str]:
 
 
 def failing_node(context: FailureContext) -> ast.expr | None:
-    """Return the expression that failed; where that is not known, the value that the statement is about."""
+    """Return the expression that failed; where that is not known, the value that the statement is about.
+
+    For ``a, b = values``, where unpacking fails, a traceback marks ``a, b``: the value is the right side.
+    """
     node, statement = context.expression, context.statement
     if statement is not None and (node is None or _is_target(statement, node)):
         return _value_of_statement(statement)
@@ -198,6 +229,7 @@ def _is_target(statement: ast.stmt, node: ast.expr) -> bool:
 
 
 def _value_of_statement(node: ast.stmt) -> ast.expr | None:
+    """Return the expression that a statement evaluates: the right side, the iterable of a loop, the condition."""
     match node:
         case ast.Assign(value=value) | ast.AugAssign(value=value) | ast.Expr(value=value) | ast.For(iter=value):
             return value

@@ -1,4 +1,8 @@
-"""Diagnosis of RuntimeError, asyncio's errors, AssertionError and exception groups."""
+"""Diagnosis of RuntimeError, asyncio's errors, AssertionError and exception groups.
+
+Messages that say enough are rules; an assertion is explained by the values of its variables, and a group by its
+members. The condition of an assertion is shown and never evaluated again: only captured values are read.
+"""
 
 from __future__ import annotations
 
@@ -124,12 +128,36 @@ _RUNTIME = (
 
 
 def runtime_error(context: FailureContext) -> Diagnosis | None:
-    """RuntimeError, RuntimeWarning and what is made of them."""
+    """Diagnose RuntimeError and RuntimeWarning by their message: ``dictionary changed size during iteration``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "asyncio.run() cannot be called from a running event loop"
+    >>> failure = Failure(category=ErrorCategory.RUNTIME, error_type="RuntimeError", message=message)
+    >>> runtime_error(FailureContext(failure)).suggestions[0]
+    'Write `await main()` in place of asyncio.run(main()).'
+    """
     return diagnose_by_rules(context, _RUNTIME)
 
 
 def assertion(context: FailureContext) -> Diagnosis | None:
-    """An `assert` that does not hold."""
+    """Diagnose an `assert` that does not hold, by its condition and the values of the variables in it.
+
+    The message of the assertion, where it has one, is quoted as what it says. Which side of a comparison is wrong
+    cannot be known: both are to be printed.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="AssertionError",
+    ...     message="sum is wrong",
+    ...     source="assert total == 3",
+    ...     line=1,
+    ... )
+    >>> assertion(FailureContext(failure)).immediate_cause
+    'the assertion `total == 3` does not hold, which says: sum is wrong'
+    """
     test: ast.expr | None = None
     if isinstance(context.statement, ast.Assert):
         test = context.statement.test
@@ -155,7 +183,10 @@ def assertion(context: FailureContext) -> Diagnosis | None:
 
 
 def group(context: FailureContext) -> Diagnosis | None:
-    """Several exceptions at once."""
+    """Diagnose an exception group by its members, of which ten are read and five are shown.
+
+    Where all members have the same type and message, the one fault behind them is diagnosed.
+    """
     members = [as_mapping(each) for each in as_list(context.exception.get("members"))[:10]]
     shown = [f"{as_text(each.get('type'))}: {single_line(as_text(each.get('message')), 60)}" for each in members]
     if len({*shown}) == 1:
@@ -171,7 +202,10 @@ def group(context: FailureContext) -> Diagnosis | None:
 
 
 def _only_member(context: FailureContext, shown: str) -> Diagnosis:
-    """Explain the one exception of a group, or the one that all of its members are."""
+    """Explain the one exception of a group, or the one that all of its members are.
+
+    It is diagnosed as a failure of its own, so that its line is corrected and not that of the group.
+    """
     from resilience.report._diagnosis import diagnose
 
     member = cast("Captured", as_mapping(as_list(context.exception.get("members"))[0]))

@@ -1,7 +1,9 @@
 """Corrections of calls of SQLAlchemy, pydantic, sympy, httpx, and of templates and configuration in texts.
 
 Each function recognises one kind of fault by the message and the program's syntax tree, as those of `corrections` do,
-and returns the `Correction`, or None.
+and returns the `Correction`, or None. A message such as ``filter() got an unexpected keyword argument`` is that of many
+libraries: a function makes sure by the source that it is the one that it knows. No library is imported, and no
+database, server or file is asked.
 """
 
 from __future__ import annotations
@@ -92,7 +94,10 @@ def _objects_of_rows(context: FailureContext) -> Correction | None:
 
 
 def _optional_field(context: FailureContext) -> Correction | None:
-    """Recognise a field of pydantic that may be None, and has no default since pydantic 2."""
+    """Recognise a field of pydantic that may be None, and has no default since pydantic 2: ``name: Optional[str]``.
+
+    Of any other required field there is an advice, unless the input is JSON, where the value belongs into the text.
+    """
     found = re.search(r"^(\w+)\n +Field required", context.message, re.MULTILINE)
     for field in of_program(context, ast.AnnAssign) if found is not None else ():
         kind = source_of(context, field.annotation)
@@ -110,7 +115,7 @@ def _is_from_outside(context: FailureContext) -> bool:
 
 
 def _dumped_model(context: FailureContext) -> Correction | None:
-    """Recognise options of `json` that pydantic 1 handed on to `json.dumps`."""
+    """Recognise options of `json` that pydantic 1 handed on to `json.dumps`: ``model.json(indent=2)``."""
     for node in of_statement(context, ast.Attribute):
         if node.attr == "json":
             new = f"{source_of(context, node.value)}.model_dump_json"
@@ -145,7 +150,10 @@ def _end_of_block(context: FailureContext) -> Correction | None:
 
 
 def _quoted_value(context: FailureContext) -> Correction | None:
-    """Recognise a value of YAML that has a colon in it, and no quotes around it."""
+    """Recognise a value of YAML that has a colon in it, and no quotes around it: ``title: Notes: part one``.
+
+    The message quotes the line; it is corrected where the program has that text on exactly one line.
+    """
     lines = context.message.splitlines()
     written = next((line.strip() for line in lines[1:] if re.match(r"\s+[\w-]+: .*: ", line)), "")
     key, _, value = written.partition(": ")
@@ -166,7 +174,11 @@ def _with_scheme(context: FailureContext) -> Correction | None:
 
 
 def _meant_by_library(context: FailureContext) -> Correction | None:
-    """Take the word that a library itself proposes for one of the failing statement: "Did you mean 'h'?"."""
+    """Take the word that a library itself proposes for one of the failing statement: "Did you mean 'h'?".
+
+    The word to replace is one that the message has before that, in quotes or after "got", and that is one text of the
+    statement.
+    """
     found = _MEANT.search(context.message)
     if found is None:
         return None

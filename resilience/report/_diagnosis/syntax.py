@@ -1,4 +1,12 @@
-"""Diagnosis of code that does not compile: SyntaxError, IndentationError, TabError."""
+"""Diagnosis of code that does not compile: SyntaxError, IndentationError, TabError.
+
+The text may be the program itself, or one that the program evaluates or imports; `_placed` tells them apart. Four
+sources are asked in turn: characters and words that belong in no program (`confusables`), habits from other languages
+(`syntax_lines`), the parser's message (`syntax_table`), and a general hint at the place. A line is corrected only if
+the program compiles with it, or fails further down only: it may have several faults.
+
+The place where the parser gave up is often one line or one bracket after the fault, so it is evidence and no proof.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +32,22 @@ _GENERIC = re.compile(
 
 
 def syntax_error(context: FailureContext) -> Diagnosis | None:
-    """A program, or a text that a program wanted to evaluate, that is no Python."""
+    r"""Diagnose a program, or a text that a program wanted to evaluate, that is no Python.
+
+    The look of the line is asked for its habits only where the message is one of the generic ones, ``invalid syntax``.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.SYNTAX,
+    ...     error_type="SyntaxError",
+    ...     message="expected ':'",
+    ...     source="if x > 1\n    pass",
+    ...     line=1,
+    ... )
+    >>> syntax_error(FailureContext(failure)).suggested_fix
+    'if x > 1:'
+    """
     found = foreign_text(context) or invalid_character(context) or brace_above(context)
     if found is None and _GENERIC.search(context.message):
         found = habit_of(context)
@@ -33,6 +56,7 @@ def syntax_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _of_message(context: FailureContext) -> Diagnosis | None:
+    """Return what the first row of `syntax_table` says whose pattern is in the message, with the corrected line."""
     for row in ROWS:
         matched = search_pattern(row.pattern, context.message)
         if matched is None:
@@ -54,6 +78,7 @@ def _of_message(context: FailureContext) -> Diagnosis | None:
 
 
 def _fixed(context: FailureContext, fixer: str | None) -> tuple[int | None, str | None]:
+    """Return the number and the text of the first line of a fixer with which the program compiles; else two Nones."""
     if fixer is not None and context.raw_line:
         for number, line, entirely in FIXERS[fixer](context):
             good = correct_line(context, number, line, entirely=entirely)
@@ -63,6 +88,7 @@ def _fixed(context: FailureContext, fixer: str | None) -> tuple[int | None, str 
 
 
 def _generic(context: FailureContext) -> Diagnosis:
+    """Name the place, and the bracket that the line above leaves open, where that is so."""
     where = phrase(" on line {}", context.line) + phrase(" at {}", single_line(context.marked, 40))
     tips = [
         "Look at what stands right before that place: a missing operator, comma, quote or bracket shows only there."
@@ -82,7 +108,10 @@ def _generic(context: FailureContext) -> Diagnosis:
 
 
 def _placed(context: FailureContext, found: Diagnosis) -> Diagnosis:
-    """Add where it is, and say so where it is not the program itself that is no Python."""
+    """Add where it is, and say so where it is not the program itself that is no Python.
+
+    The line of the program that evaluates the text, or imports the file, is the fact to know then.
+    """
     specifics = {**known_facts(problematic_code=context.code), **found.specifics}
     facts = list(found.contributing_factors)
     if context.frames and not context.source_is_known:

@@ -2,6 +2,10 @@
 
 `syntax_table` names a fixer for the messages that one can mend. A fixer yields several candidates without checking
 them: `line_edits.correct_line` keeps the first one with which the program compiles.
+
+So the order of the candidates is the order of how likely each is. A fixer yields a candidate only where it keeps what
+the line was to do: that a program compiles is no proof that it means the same. It changes one line, and tries at most
+`_MAX_LINES` of them.
 """
 
 from __future__ import annotations
@@ -31,7 +35,10 @@ _CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
 def colon(context: FailureContext) -> Iterator[Candidate]:
-    """End a line that begins a block with a colon."""
+    """End a line that begins a block with a colon: ``if x > 1`` or ``if x > 1 {``.
+
+    ``else if`` lacks its colon to the parser as well, so ``elif`` is tried first.
+    """
     line, number = context.raw_line, context.line or 1
     code, comment = _split(line)
     yield number, re.sub(r"\belse\s+if\b", "elif", line), False
@@ -42,7 +49,11 @@ def colon(context: FailureContext) -> Iterator[Candidate]:
 
 
 def equality(context: FailureContext) -> Iterator[Candidate]:
-    """Compare with ``==`` where ``=`` stands in a condition."""
+    """Compare with ``==`` where ``=`` stands in a condition: ``if x = 1:``.
+
+    Where no line above gives the name a value, the assignment was meant, ``while chunk = file.read():``, and the
+    candidate has ``:=``.
+    """
     line, start = context.raw_line, context.frame.column or 0
     if not re.match(r"\s*(if|elif|while|assert|return)\b", line) and "(" not in line[:start]:
         return
@@ -66,7 +77,7 @@ def _is_bound(context: FailureContext, name: str) -> bool:
 
 
 def parentheses(context: FailureContext) -> Iterator[Candidate]:
-    """Put what follows ``print`` in parentheses."""
+    """Put what follows ``print`` in parentheses: ``print "done"``, as in Python 2."""
     code, comment = _split(context.raw_line)
     found = _STATEMENT.match(code)
     if found is not None:
@@ -74,7 +85,11 @@ def parentheses(context: FailureContext) -> Iterator[Candidate]:
 
 
 def close(context: FailureContext) -> Iterator[Candidate]:
-    """Close the bracket that was left open: on its own line, or at the end of the program."""
+    """Close the bracket that was left open: on its own line, or at the end of the program.
+
+    The parser names the line that opens it. Where the program compiles with the bracket on exactly one of the lines
+    below, that one is tried, too. These candidates must make the program compile entirely.
+    """
     found = re.search(r"'([(\[{])' was never closed", context.message)
     if found is None:
         return
@@ -101,7 +116,7 @@ def _closing_lines(context: FailureContext, first: int, closer: str) -> list[int
 
 
 def unmatched(context: FailureContext) -> Iterator[Candidate]:
-    """Take out a bracket that closes nothing; put the right one for a wrong one."""
+    """Take out a bracket that closes nothing, ``f(x))``; put the right one for a wrong one, ``[1, 2)``."""
     line, column = context.raw_line, context.frame.column
     if column is None or column >= len(line):
         return
@@ -110,7 +125,10 @@ def unmatched(context: FailureContext) -> Iterator[Candidate]:
 
 
 def end_quote(context: FailureContext) -> Iterator[Candidate]:
-    """End a text: at the end of the line, before what closes there, or with the quote it began with."""
+    """End a text: at the end of the line, before what closes there, or with the quote it began with.
+
+    ``print('it's')`` has three quotes of the kind: the outer two become the other kind.
+    """
     line, start, number = context.raw_line, context.frame.column or 0, context.line or 1
     opened = re.compile(r"[A-Za-z]{0,2}(['\"])").match(line, start)
     quote = opened[1] if opened else "'" if line.count("'") % 2 else '"'
@@ -128,14 +146,14 @@ def end_quote(context: FailureContext) -> Iterator[Candidate]:
 
 
 def raw_text(context: FailureContext) -> Iterator[Candidate]:
-    """Have backslashes in a text mean themselves."""
+    r"""Have backslashes in a text mean themselves: an ``r`` before the quotes of a path, such as ``"C:\\Users"``."""
     line = context.raw_line
     for found in re.finditer(r"(?<![\w'\"\\])(['\"])(?=[^'\"]*\\[UuxN])", line):
         yield context.line or 1, f"{line[: found.start()]}r{line[found.start() :]}", False
 
 
 def comma(context: FailureContext) -> Iterator[Candidate]:
-    """Put the comma that is missing between two values."""
+    """Put the comma that is missing between two values: ``[1 2]``; of values on two lines, at the end of the first."""
     line, frame, number = context.raw_line, context.frame, context.line or 1
     start = frame.column or 0
     if frame.end_line is not None and frame.end_line != frame.line:
@@ -157,7 +175,11 @@ def indent(context: FailureContext) -> Iterator[Candidate]:
 
 
 def dedent(context: FailureContext) -> Iterator[Candidate]:
-    """Begin a line where one of those above begins, the nearest first."""
+    """Begin a line where one of those above begins, the nearest first.
+
+    Where two are equally near, the line may belong to either block, which changes what the program does: no candidate.
+    A line that begins with a dot goes on with a chain of methods: the line above gets a backslash.
+    """
     if context.line is None or not context.lines:
         return
     above = [line for line in context.lines[max(0, context.line - 50) : context.line - 1] if line.strip()]
@@ -177,7 +199,7 @@ def dedent(context: FailureContext) -> Iterator[Candidate]:
 
 
 def group(context: FailureContext) -> Iterator[Candidate]:
-    """Put several exceptions in parentheses."""
+    """Put several exceptions in parentheses: ``except A, B:``, as in Python 2."""
     yield (
         context.line or 1,
         re.sub(r"\bexcept\s+([^:()]+?)(\s+as\s+\w+)?\s*:", r"except (\1)\2:", context.raw_line),
@@ -186,7 +208,10 @@ def group(context: FailureContext) -> Iterator[Candidate]:
 
 
 def inner_quotes(context: FailureContext) -> Iterator[Candidate]:
-    """Use the other quotes inside the braces of an f-string."""
+    """Use the other quotes inside the braces of an f-string: ``f"{row["name"]}"``.
+
+    They had to differ until Python 3.11.
+    """
     line = context.raw_line
     for quote, other in (('"', "'"), ("'", '"')):
         if re.search(rf"\bf{quote}", line):

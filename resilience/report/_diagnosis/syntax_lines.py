@@ -1,4 +1,12 @@
-"""Diagnosis by the line itself of habits from other languages, for which the parser says `invalid syntax`."""
+"""Diagnosis by the line itself of habits from other languages, for which the parser says `invalid syntax`.
+
+`_HABITS` is a table of patterns of such lines, ``x++``, ``else if``, ``const n = 1``, with the cause, the advice and
+the Python for it. Patterns are matched with texts and comments blanked out, so that what stands in quotes is neither
+recognised nor changed. The look of a line is weak evidence: a habit counts where its correction compiles, or where the
+parser's place is at it.
+
+Lines of more than 1000 characters are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +29,11 @@ _TEXTS = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\#.*)""")
 
 
 class Habit(NamedTuple):
-    """A habit from another language: the *pattern* of such a line, its cause, advice, and the corrected line."""
+    """A habit from another language: the *pattern* of such a line, its cause, advice, and the corrected line.
+
+    *fix* replaces each match of the pattern, as ``re.sub`` takes it; without one there is advice alone. A pattern with
+    ``^`` or ``$`` is applied to the whole line, any other to the parts outside of texts.
+    """
 
     pattern: str
     cause: str
@@ -184,7 +196,7 @@ _HABITS = (
 
 
 def brace_above(context: FailureContext) -> Diagnosis | None:
-    """Recognise a block in braces, which the parser takes for a dict and complains of further down."""
+    """Recognise a block in braces, which the parser takes for a dict and complains of further down: ``if x > 1 {``."""
     number = (context.line or 1) - 1
     found = _BRACE.match(context.line_at(number)) if context.source_is_known else None
     if found is None:
@@ -200,7 +212,20 @@ def brace_above(context: FailureContext) -> Diagnosis | None:
 
 
 def habit_of(context: FailureContext) -> Diagnosis | None:
-    """Recognise a line that is written in the habit of another language."""
+    """Recognise a line that is written in the habit of another language, or uses a word of Python's own as a name.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.SYNTAX,
+    ...     error_type="SyntaxError",
+    ...     message="invalid syntax",
+    ...     source="count++",
+    ...     line=1,
+    ... )
+    >>> habit_of(FailureContext(failure)).suggested_fix
+    'count += 1'
+    """
     line = context.raw_line
     if not line.strip() or len(line) > 1000:
         return None
@@ -233,12 +258,17 @@ def _fixed(context: FailureContext, habit: Habit, line: str) -> str | None:
 
 
 def _at(context: FailureContext, found: re.Match[str]) -> bool:
+    """Whether the place that the parser names is within what a pattern found, or next to it."""
     column = context.frame.column
     return column is None or found.start() - 1 <= column <= found.end() + 1
 
 
 def _keyword(context: FailureContext, blank: str) -> Diagnosis | None:
-    """Recognise a word of Python's own used as a name."""
+    """Recognise a word of Python's own used as a name: ``class = 3``, ``draw(from=1)``.
+
+    An argument is renamed to ``from_``. Not in ``dict(...)``: there the name is the key, and another one is another
+    key.
+    """
     for found in re.finditer(
         r"(?:(?<=\.)|(?<=[(,])\s*|^\s*|\b(?:def|class|import|for)\s+)([a-z]+)(?=\s*=[^=]|\s*\(|\s*$|\s+in\b|\s*,)",
         blank,

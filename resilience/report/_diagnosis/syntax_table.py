@@ -1,4 +1,17 @@
-"""Table of the parser's messages, of Python 3.8 to 3.15. The first row that matches counts."""
+"""Table of the parser's messages, of Python 3.8 to 3.15. The first row that matches counts.
+
+CPython words a fault differently from version to version, so a pattern has all the wordings,
+``EOL while scanning string`` beside ``unterminated string``. Rows are in groups by what they are about; within a group
+the more special one stands first, and ``invalid syntax`` stands in no row: `syntax_lines` looks at the line then.
+
+A row says what is wrong in terms of the program and not of the grammar. `FIXERS` of `syntax_fixes` has the functions
+that its last column names.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> found = next(each for each in ROWS if search_pattern(each.pattern, "'(' was never closed"))
+>>> found.cause, found.fixer
+('the bracket <open> opened on line <line> is never closed: <code>', 'close')
+"""
 
 from __future__ import annotations
 
@@ -8,7 +21,11 @@ __all__ = ["ROWS", "Row"]
 
 
 class Row(NamedTuple):
-    """A message. In the texts, <name> is what the pattern caught, <line> where, <code> and <marked> what is there."""
+    """A message. In the texts, <name> is what the pattern caught, <line> where, <code> and <marked> what is there.
+
+    The cause is a clause without full stop, the tips are sentences. ``fixer`` names the function of `syntax_fixes` that
+    yields corrected lines for it; None where no line can be sure.
+    """
 
     pattern: str
     cause: str

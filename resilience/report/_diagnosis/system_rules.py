@@ -1,4 +1,15 @@
-"""Tables of messages of the operating system, of files, processes and standard library modules."""
+"""Tables of messages of the operating system, of files, processes and standard library modules.
+
+The key is the name of the class without its module; ``Error`` serves ``csv.Error`` and ``shutil.Error`` alike. A class
+is asked before its bases, and its diagnoser, where it has one, before its table. An empty pattern matches every
+message: where the class says enough. The words of the operating system depend on its language, so patterns for them
+have the number as well, ``Errno 28``.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> message = "[Errno 28] No space left on device: 'rows.csv'"
+>>> next(each.cause for each in RULES["OSError"] if search_pattern(each.pattern, message))
+'the disk is full'
+"""
 
 from __future__ import annotations
 

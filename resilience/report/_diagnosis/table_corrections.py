@@ -1,7 +1,9 @@
 """Corrections of work with tables and arrays: pandas, polars, numpy.
 
 Each function recognises one kind of fault by the message, the program's syntax tree and the facts of the tables, as
-those of `corrections` do, and returns the `Correction`, or None.
+those of `corrections` do, and returns the `Correction`, or None. The facts are hints that were captured with the
+exception for each table on the failing line: under ``of`` the expression that gives it, its columns with their types,
+some labels of its rows, its shape. No table is looked at here, and none of these libraries is imported.
 """
 
 from __future__ import annotations
@@ -70,16 +72,21 @@ _DATES = (
 
 
 def _objects(context: FailureContext) -> list[Mapping[str, object]]:
+    """Return the facts of the tables and arrays on the failing line, one mapping for each."""
     return [as_mapping(each) for each in as_list(context.hints.get("objects"))]
 
 
 def _alias(context: FailureContext, library: str) -> str:
+    """Return the name under which the program has a library, ``pd``; empty where it does not import it by itself."""
     found = re.search(rf"^\s*import {library}(?: as (\w+))?", context.source, re.MULTILINE)
     return (found[1] or library) if found is not None else ""
 
 
 def _attributes(context: FailureContext) -> Iterator[tuple[ast.Attribute, str]]:
-    """Yield the attributes of the failing statement that are the missing one, and the source of their object."""
+    """Yield the attributes of the failing statement that are the missing one, and the source of their object.
+
+    The name is that of the hints: an AttributeError from inside of a library has one that the statement does not have.
+    """
     name = context.hint("name")
     for node in of_statement(context, ast.Attribute):
         if node.attr == name:
@@ -87,7 +94,10 @@ def _attributes(context: FailureContext) -> Iterator[tuple[ast.Attribute, str]]:
 
 
 def function_of_library(context: FailureContext) -> Correction | None:
-    """Recognise a function of pandas or numpy that is called as a method: ``df["when"].to_datetime()``."""
+    """Recognise a function of pandas or numpy that is called as a method: ``df["when"].to_datetime()``.
+
+    The object becomes the first argument; for ``concat``, which takes a list, the first of its elements.
+    """
     name, of_arrays = context.hint("name"), "ndarray" in context.message
     for library, functions in (("pandas", _OF_PANDAS), ("numpy", _OF_ARRAYS if of_arrays else _OF_NUMBERS)):
         alias = _alias(context, library)
@@ -107,7 +117,10 @@ def function_of_library(context: FailureContext) -> Correction | None:
 
 
 def _accessor(context: FailureContext) -> Correction | None:
-    """Recognise a method of texts or dates that is called on a whole column: ``df["name"].lower()``."""
+    """Recognise a method of texts or dates that is called on a whole column: ``df["name"].lower()``.
+
+    Polars has other names for many of them; where it has none for a method of texts, there is no correction.
+    """
     name, library = context.hint("name"), context.hint("library")
     of_texts = name in _OF_TEXTS or (hasattr(str, name) and not name.startswith("_") and name not in _OF_ONE_TEXT)
     for node, target in _attributes(context):
@@ -128,7 +141,10 @@ def _accessor(context: FailureContext) -> Correction | None:
 
 
 def _rows_of_apply(context: FailureContext) -> Correction | None:
-    """Recognise a function that reads columns by attribute, applied to columns: ``df.apply(lambda row: row.price)``."""
+    """Recognise a function that reads columns by attribute, applied to columns: ``df.apply(lambda row: row.price)``.
+
+    The missing attribute must be a name that the program has as a text or a keyword: a column and no misspelt method.
+    """
     name = context.hint("name")
     if not re.search(rf"['\"]{re.escape(name)}['\"]|\b{re.escape(name)}=", context.source) or not name:
         return None  # no column that the program speaks of
@@ -143,7 +159,10 @@ def _rows_of_apply(context: FailureContext) -> Correction | None:
 
 
 def _rows_of_frame(context: FailureContext) -> Correction | None:
-    """Recognise a loop over a table, which gives the names of its columns: ``for index, row in users:``."""
+    """Recognise a loop over a table, which gives the names of its columns: ``for index, row in users:``.
+
+    The line is corrected where the names on the left are as many as a row gives; else there is the advice alone.
+    """
     for loop in [node for node in of_statement(context, ast.For) if isinstance(node.target, ast.Tuple)]:
         written = source_of(context, loop.iter)
         for facts in _objects(context):
@@ -159,7 +178,10 @@ def _rows_of_frame(context: FailureContext) -> Correction | None:
 
 
 def _label_in_iloc(context: FailureContext) -> Correction | None:
-    """Recognise the name of a column in `iloc`, which takes positions: ``df.iloc[0, "price"]``."""
+    """Recognise the name of a column in `iloc`, which takes positions: ``df.iloc[0, "price"]``.
+
+    The column is taken first: ``df["price"].iloc[0]``.
+    """
     for node in of_statement(context, ast.Subscript):
         match node:
             case ast.Subscript(
@@ -174,7 +196,7 @@ def _label_in_iloc(context: FailureContext) -> Correction | None:
 
 
 def _position_of_labels(context: FailureContext) -> Correction | None:
-    """Recognise a position where a Series has labels: ``row[0]``."""
+    """Recognise a position where a Series has labels: ``row[0]``, which pandas took for a position until 3.0."""
     for facts in _objects(context):
         labels = as_list(facts.get("labels"))
         if facts.get("type") != "Series" or not labels or not all(isinstance(each, str) for each in labels):
@@ -189,7 +211,10 @@ def _position_of_labels(context: FailureContext) -> Correction | None:
 
 
 def _quoted_in_query(context: FailureContext) -> Correction | None:
-    """Recognise a text without quotes in an expression of `query`: ``"category == books"``."""
+    """Recognise a text without quotes in an expression of `query`: ``"category == books"``.
+
+    The column that it is compared with must hold texts, and no column or variable may have that name.
+    """
     name = context.hint("name") or context.message.partition("'")[2].partition("'")[0]
     kinds = {
         str(column): str(kind)
@@ -212,7 +237,10 @@ def _quoted_in_query(context: FailureContext) -> Correction | None:
 
 
 def _money(context: FailureContext) -> Correction | None:
-    """Recognise amounts with currency signs and commas, of which numbers are made: ``df["x"].astype(float)``."""
+    """Recognise amounts with currency signs and commas, of which numbers are made: ``df["x"].astype(float)``.
+
+    The message shows the first of them, ``'$1,200'``; the signs in it are taken out of all.
+    """
     found = re.search(r"could not convert string to float: '([^']+)'", context.message)
     if found is None or not re.fullmatch(r"-?[$€£]? ?\d{1,3}(?:,\d{3})*(?:\.\d+)?[%€]?", found[1]):
         return None
@@ -229,7 +257,7 @@ def _money(context: FailureContext) -> Correction | None:
 
 
 def _dates_as_index(context: FailureContext) -> Correction | None:
-    """Recognise a part of a date looked up among texts: ``df.loc["2024-01"]``."""
+    """Recognise a part of a date looked up among texts, ``df.loc["2024-01"]``: the labels become dates."""
     key = context.message.strip().strip("'\"")
     is_row = any(each.attr == "loc" for each in of_statement(context, ast.Attribute))
     for facts in _objects(context) if is_row and re.fullmatch(r"\d{4}(?:-\d\d)?", key) else ():
@@ -259,7 +287,10 @@ def _separator(context: FailureContext) -> Correction | None:
 
 
 def _renamed_columns(context: FailureContext) -> Correction | None:
-    """Recognise `rename` of the rows where the columns are meant: ``df.rename({"index": "day"})``."""
+    """Recognise `rename` of the rows where the columns are meant: ``df.rename({"index": "day"})``.
+
+    Pandas ignores labels that no row has, so the failure comes later, where the new name is used.
+    """
     names = re.findall(r"'([^']+)'", context.message)
     for call in of_program(context, ast.Call):
         match call:
@@ -274,7 +305,10 @@ def _renamed_columns(context: FailureContext) -> Correction | None:
 
 
 def _key_of_right_table(context: FailureContext) -> Correction | None:
-    """Recognise a key that the other table calls `id`: ``right_on="customer_id"``."""
+    """Recognise a key that the other table calls `id`: ``right_on="customer_id"``.
+
+    The one table that lacks the key must have a column that is the last part of it.
+    """
     key = context.message.strip().strip("'\"")
     prefix, _, last = key.rpartition("_")
     lacking = [as_list(each.get("columns")) for each in _objects(context) if key not in as_list(each.get("columns"))]
@@ -288,7 +322,7 @@ def _key_of_right_table(context: FailureContext) -> Correction | None:
 
 
 def _assigned_column(context: FailureContext) -> Correction | None:
-    """Recognise `insert` of a column that is there: it is assigned."""
+    """Recognise `insert` of a column that is there, ``df.insert(0, "id", ids)``: it is assigned."""
     for call in of_statement(context, ast.Call):
         match call:
             case ast.Call(func=ast.Attribute(value=table, attr="insert"), args=[_, column, values], keywords=[]):
@@ -302,7 +336,10 @@ def _assigned_column(context: FailureContext) -> Correction | None:
 
 
 def _with_zone(context: FailureContext) -> Correction | None:
-    """Recognise a time without a zone that is compared with a column of times that have one."""
+    """Recognise a time without a zone that is compared with a column of times that have one.
+
+    The message names the zone of the column.
+    """
     found = re.search(r"datetime64\[\w+, ([^\]]+)\] and (Timestamp|datetime)", context.message)
     for comparison in of_statement(context, ast.Compare) if found is not None else ():
         other = comparison.comparators[0]
@@ -313,7 +350,10 @@ def _with_zone(context: FailureContext) -> Correction | None:
 
 
 def _format_of_values(context: FailureContext) -> Correction | None:
-    """Recognise a date format by the values that it did not fit: polars lists them."""
+    """Recognise a date format by the values that it did not fit: polars lists them.
+
+    There is a correction only where one of `_DATES` fits the first of them.
+    """
     found = re.search(r"failed in column '\w+'.*?: \[\"([^\"]+)\"", context.message)
     written = [new for pattern, new in _DATES if found is not None and re.fullmatch(pattern, found[1])]
     for text in of_statement(context, ast.Constant) if len(written) == 1 else ():
@@ -324,7 +364,10 @@ def _format_of_values(context: FailureContext) -> Correction | None:
 
 
 def _unpacked_tuple(context: FailureContext) -> Correction | None:
-    """Recognise a tuple where a function takes the numbers one by one: ``randn((3, 4))``."""
+    """Recognise a tuple where a function takes the numbers one by one: ``randn((3, 4))``.
+
+    A variable that holds the tuple is unpacked: ``randn(*shape)``.
+    """
     for call in of_statement(context, ast.Call):
         is_alone = len(call.args) == 1 and not call.keywords and source_of(context, call) == context.marked
         given = call.args[0] if is_alone else None
@@ -347,7 +390,7 @@ def _iso_date(context: FailureContext) -> Correction | None:
 
 
 def _header_of_numbers(context: FailureContext) -> Correction | None:
-    """Recognise a file whose first line names its columns, read as numbers."""
+    """Recognise a file whose first line names its columns, read as numbers: ``np.loadtxt(path)``."""
     for call in of_statement(context, ast.Call):
         if ast.unparse(call.func).endswith("loadtxt") and not any(each.arg == "skiprows" for each in call.keywords):
             return with_argument(context, call, "skiprows=1", "The first line has names and no numbers: skiprows=1.")
@@ -375,7 +418,7 @@ def _larger_of_two(context: FailureContext) -> Correction | None:
 
 
 def _missing_directory(context: FailureContext) -> Correction | None:
-    """Recognise a table that is written into a directory that is not there."""
+    """Recognise a table that is written into a directory that is not there: it is made on a line before."""
     found = re.search(r"non-existent directory: '([^']+)'", context.message)
     if found is None or context.line is None:
         return None
@@ -385,7 +428,10 @@ def _missing_directory(context: FailureContext) -> Correction | None:
 
 
 def _transposed_right(context: FailureContext) -> Correction | None:
-    """Recognise a product of two matrices of which the right one lies the other way: ``X @ W``."""
+    """Recognise a product of two matrices of which the right one lies the other way: ``X @ W``.
+
+    Both have as many columns, and the left one fits no other way; squares are left alone, as either may be meant.
+    """
     shapes = {as_text(each.get("of")): as_list(each.get("shape")) for each in _objects(context)}
     for first, second in _factors(context):
         one, two = source_of(context, first), source_of(context, second)
@@ -412,7 +458,7 @@ def _factors(context: FailureContext) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 
 def _shapes_told(context: FailureContext) -> Correction | None:
-    """Tell the shapes of what a call was given, where they do not go together."""
+    """Advise with the shapes of what a call was given, where they do not go together. No line is corrected."""
     shapes = {
         as_text(facts.get("of")): f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
         for facts in _objects(context)
@@ -425,7 +471,10 @@ def _shapes_told(context: FailureContext) -> Correction | None:
 
 
 def _root_of_error(context: FailureContext) -> Correction | None:
-    """Recognise ``squared=False``, which scikit-learn had until 1.6 for the root of the mean squared error."""
+    """Recognise ``squared=False``, which scikit-learn had until 1.6 for the root of the mean squared error.
+
+    The line takes the root by itself, ``** 0.5``, as the function for it would have to be imported.
+    """
     for call in of_statement(context, ast.Call):
         for keyword in call.keywords:
             if keyword.arg != "squared" or not isinstance(keyword.value, ast.Constant):
@@ -438,7 +487,10 @@ def _root_of_error(context: FailureContext) -> Correction | None:
 
 
 def _step_of_pipeline(context: FailureContext) -> Correction | None:
-    """Recognise a parameter of a step that is given to the whole pipeline: ``{"C": [0.1, 1.0]}``."""
+    """Recognise a parameter of a step that is given to the whole pipeline: ``{"C": [0.1, 1.0]}``.
+
+    It is given to the last step, the model, unless its name is that of a step which prepares the data.
+    """
     found = re.search(r"Invalid parameter '?(\w+)'? for estimator Pipeline\(steps=\[(.+)\]", context.message, re.DOTALL)
     steps = re.findall(r"\('(\w+)',", found[2]) if found is not None else []
     if found is None or not steps:
@@ -451,7 +503,10 @@ def _step_of_pipeline(context: FailureContext) -> Correction | None:
 
 
 def _instance_of_class(context: FailureContext) -> Correction | None:
-    """Recognise the class of a model where a model belongs: ``("scaler", StandardScaler)``."""
+    """Recognise the class of a model where a model belongs: ``("scaler", StandardScaler)``.
+
+    The message names the class; the program must have exactly one place that names and does not call it.
+    """
     found = re.search(
         r"got estimator class instead \((\w+)\)|should be a?n? ?estimator instance.*class '[\w.]*?(\w+)'",
         context.message,

@@ -2,6 +2,9 @@
 
 The diagnosers put all names and values into their sentences by these functions, which bound and quote them the same
 way. A near match is proposed as a correction only where it is clearly nearer than every other name.
+
+`near_matches` finds candidates for "Did you mean"; `clear_match` decides whether one of them is sure enough to be
+written into a line. Work is bounded: at most `_MAX_NAMES` names of `_LONGEST_NAME` characters are compared.
 """
 
 from __future__ import annotations
@@ -76,7 +79,11 @@ def _differs_in_digits(word: str, name: str) -> bool:
 
 
 def clear_among(word: str, near: list[str]) -> str | None:
-    """Do what `clear_match` does with what `near_matches` has found."""
+    """Do what `clear_match` does with what `near_matches` has found.
+
+    The nearest name must be near by itself, `_CLEAR`, and ahead of the next one by `_AHEAD`; both are ratios of
+    `difflib.SequenceMatcher`, from 0 to 1. Names that differ in their digits are never taken for each other.
+    """
     if not near:
         return None
     best, *others = near
@@ -150,6 +157,7 @@ def with_article(noun: str) -> str:
 
 
 def _bounded(names: Iterable[str], word: str) -> list[str]:
+    """Return the names that may be compared, each once, without *word* itself and without those that are too long."""
     found: dict[str, None] = {}
     for name in names:
         if name and name != word and len(name) <= _LONGEST_NAME:
@@ -171,9 +179,11 @@ def _of_one_stem(word: str, names: list[str]) -> list[str]:
 
 
 def _is_part_of(word: str, name: str) -> bool:
+    """Whether a name begins or ends with a word, without regard to case and underscores; false of short words."""
     short, long = _plain(word), _plain(name)
     return len(short) >= _SHORTEST_PART and not name.startswith("_") and long.startswith(short) | long.endswith(short)
 
 
 def _ratio(one: str, other: str) -> float:
+    """Return how much alike two names are, from 0 to 1."""
     return difflib.SequenceMatcher(None, other, one).ratio()

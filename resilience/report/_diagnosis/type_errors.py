@@ -1,7 +1,8 @@
 """Diagnosis of TypeError: None, values that a function cannot take, arguments, and the table of its messages.
 
 Operands that do not go together are a matter of `operands`. Messages that need no look at the program are rules of
-`type_rules`.
+`type_rules`. The order matters: ``'NoneType' object is not iterable`` has a rule as well, and the look at where None
+came from says more.
 """
 
 from __future__ import annotations
@@ -33,7 +34,21 @@ _NONE = re.compile(
 
 
 def type_error(context: FailureContext) -> Diagnosis | None:
-    """An operation got a value of a type that it does not take."""
+    r"""Diagnose an operation on a value of a type that it does not take. None of a message that no table has.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="TypeError",
+    ...     message="'NoneType' object is not subscriptable",
+    ...     exception={"hints": {"marked": "found[0]"}},
+    ...     source="found = re.match('a', text)\nprint(found[0])",
+    ...     line=2,
+    ... )
+    >>> type_error(FailureContext(failure)).suggestions[1]
+    'Test it first: `if found is not None:`.'
+    """
     refused = refused_operands(context)
     if refused is not None:
         return refused
@@ -48,7 +63,11 @@ def type_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _unfit_argument(context: FailureContext) -> Diagnosis | None:
-    """Recognise a value that a function was given, and in which it failed: it is no fault of the function itself."""
+    """Recognise a value that a function was given, and in which it failed: it is no fault of the function itself.
+
+    ``sum(3)`` raises ``'int' object is not iterable``. Only functions that the program imports or that are built in
+    count: inside of its own functions the failing line is another one.
+    """
     found = _UNFIT.search(context.message)
     node = context.expression
     if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
@@ -80,7 +99,11 @@ def _is_foreign(context: FailureContext, function: ast.expr) -> bool:
 
 
 def _missing_comma(context: FailureContext) -> Diagnosis | None:
-    """Recognise a value written out that a bracket follows: ``[(1, 2) (3, 4)]`` calls the first pair."""
+    """Recognise a value written out that a bracket follows: ``[(1, 2) (3, 4)]`` calls the first pair.
+
+    A text, a number or a collection that is written out is never meant to be called; one that fails to be indexed is
+    most likely the element before the bracket.
+    """
     node = context.expression
     if not isinstance(node, (ast.Call, ast.Subscript)):
         return None
@@ -106,6 +129,10 @@ def _missing_comma(context: FailureContext) -> Diagnosis | None:
 
 
 def _of_none(context: FailureContext) -> Diagnosis:
+    """Diagnose a value that is None and is indexed, called, unpacked or iterated over.
+
+    The line or the function that gave None is looked for, as the failing line is rarely at fault.
+    """
     known = expression_parts(context)
     target = known.get("target", "")
     if "unpack" in context.message and context.line_tree is not None:
@@ -139,6 +166,7 @@ def _of_none(context: FailureContext) -> Diagnosis:
 
 
 def _purpose(message: str) -> str:
+    """Return what was to be done with the value, by the words of the message."""
     for words, purpose in (
         ("subscriptable", "indexed with [...]"),
         ("item", "indexed with [...]"),

@@ -1,4 +1,17 @@
-"""Table of TypeError's messages."""
+"""Table of TypeError's messages.
+
+`type_errors` searches it after its own look at the program has found nothing: None, operands and arguments have modules
+of their own. The first rule that matches counts, so a message of one type, ``'module' object is not callable``, stands
+before the rule for any type. A pattern has the wordings of several versions of CPython where these differ.
+
+Types stand in the texts with their article, ``<a kind>``; `rules.Rule` has the other places.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> message = "'tuple' object does not support item assignment"
+>>> found = next(each for each in RULES if search_pattern(each.pattern, message))
+>>> found.cause, found.tips[0]
+('a tuple cannot be changed in place', 'Make it a list first: list(<target>).')
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """Corrections of values: dates, texts, JSON, patterns, keys and indexes that are almost what a call takes.
 
 Each function recognises one kind of fault by the message, the program's syntax tree and the captured values, as those
-of `corrections` do, and returns the `Correction`, or None.
+of `corrections` do, and returns the `Correction`, or None. Captured values are texts, cut where they are long: a value
+that may have been cut is not parsed. Where a correction needs a module that the program has not imported, it is written
+as ``__import__("io")``, so that one line is enough, and the advice names the import.
 """
 
 from __future__ import annotations
@@ -52,7 +54,10 @@ _BINARY = re.compile(
 
 
 def _rest_of_date(context: FailureContext) -> Correction | None:
-    """Recognise a format that ends before the date does: ``strptime("2024-01-05T10:00:00Z", "%Y-%m-%dT%H:%M:%S")``."""
+    """Recognise a format that ends before the date does: ``strptime("2024-01-05T10:00:00Z", "%Y-%m-%dT%H:%M:%S")``.
+
+    The message has what remains, ``Z``, from which the missing directive follows, ``%z``.
+    """
     rest = context.message.partition("remains: ")[2].strip("'\"\n")
     written = next((new for pattern, new in _RESTS if re.fullmatch(pattern, rest)), None)
     for text, value in texts_of(context) if written is not None else ():
@@ -64,7 +69,10 @@ def _rest_of_date(context: FailureContext) -> Correction | None:
 
 
 def _zone_of_text(context: FailureContext) -> Correction | None:
-    """Recognise the name of a time zone where the zone itself belongs: ``replace(tzinfo="UTC")``."""
+    """Recognise the name of a time zone where the zone itself belongs: ``replace(tzinfo="UTC")``.
+
+    Of a zone such as "Europe/Berlin" the line is corrected only where the program imports ZoneInfo already.
+    """
     for text, value in texts_of(context):
         if value.upper() == "UTC":
             is_imported = re.search(r"from datetime import .*\btimezone\b", context.source)
@@ -79,7 +87,10 @@ def _zone_of_text(context: FailureContext) -> Correction | None:
 
 
 def _other_class_of_datetime(context: FailureContext) -> Correction | None:
-    """Recognise a class of the module datetime that is looked for in its class of the same name."""
+    """Recognise a class of the module datetime that is looked for in its class `datetime`.
+
+    It happens after ``from datetime import datetime``, where ``datetime`` is the class.
+    """
     name = context.hint("name")
     if name not in ("timedelta", "timezone", "date", "time", "tzinfo"):
         return None
@@ -94,7 +105,10 @@ def _other_class_of_datetime(context: FailureContext) -> Correction | None:
 
 
 def _method_of_text(context: FailureContext) -> Correction | None:
-    """Recognise a method of texts that is called on a path or a number: ``path.endswith(".csv")``."""
+    """Recognise a method of texts that is called on a path or a number: ``path.endswith(".csv")``.
+
+    Names that other types have with another meaning, such as ``index``, are left out.
+    """
     name = context.hint("name")
     if not hasattr(str, name) or name.startswith("_") or name in ("join", "format", "index", "count"):
         return None
@@ -109,7 +123,7 @@ def _method_of_text(context: FailureContext) -> Correction | None:
 
 
 def _number_in_format(context: FailureContext) -> Correction | None:
-    """Recognise a number held as text in a format of numbers: ``f"{price:,.2f}"``."""
+    """Recognise a number held as text in a format of numbers: ``f"{price:,.2f}"`` where price is '12.5'."""
     for place in of_statement(context, ast.FormattedValue):
         value = context.value_of(place.value.id) if isinstance(place.value, ast.Name) else None
         if place.format_spec is None or not isinstance(value, str) or not re.fullmatch(r"-?\d+(?:\.\d+)?", value):
@@ -154,7 +168,10 @@ def _joined_by(context: FailureContext) -> Correction | None:
 
 
 def _function_of_module(context: FailureContext) -> Correction | None:
-    """Recognise a module that is called in place of its function of the same name: ``copy(values)``."""
+    """Recognise a module that is called in place of its function of the same name.
+
+    After ``import copy`` it is ``copy.copy(values)`` and not ``copy(values)``.
+    """
     for call in of_statement(context, ast.Call):
         name = call.func.id if isinstance(call.func, ast.Name) else ""
         if name in _NAMED_LIKE_MODULE and re.search(rf"^\s*import .*\b{name}\b", context.source, re.MULTILINE):
@@ -165,7 +182,7 @@ def _function_of_module(context: FailureContext) -> Correction | None:
 
 
 def _text_beside_bytes(context: FailureContext) -> Correction | None:
-    """Recognise a text that is added to bytes: ``b"a" + "b"``."""
+    """Recognise a text that is added to bytes: ``b"a" + "b"``. The right side is encoded, as UTF-8."""
     for node in of_statement(context, ast.BinOp):
         if kind_of(context, node.right) == "str" and isinstance(node.op, ast.Add):
             new = f"{source_of(context, node.right)}.encode()"
@@ -174,7 +191,11 @@ def _text_beside_bytes(context: FailureContext) -> Correction | None:
 
 
 def _opened_as_bytes(context: FailureContext) -> Correction | None:
-    """Recognise a file that is opened for bytes, and read or written as text."""
+    """Recognise a file that is opened for bytes, and read or written as text: ``csv.writer(open(path, "wb"))``.
+
+    Files are followed by their names, also through what is made of them. Where the failing line writes by itself, the
+    text may be meant to be encoded, which is `_encoded_argument`.
+    """
     is_written_at_once = any(
         isinstance(each.func, ast.Attribute) and each.func.attr == "write" for each in of_statement(context, ast.Call)
     )
@@ -214,7 +235,7 @@ def _encoded_argument(context: FailureContext) -> Correction | None:
 
 
 def _bytes_of_file(context: FailureContext) -> Correction | None:
-    """Recognise a picture, an archive or the like that is read as text."""
+    """Recognise a picture, an archive or the like that is read as text, by the ending of its name."""
     for name, call in _opened(context):
         path = call.args[0] if call.args else None
         if not isinstance(path, ast.Constant) or not _BINARY.search(str(path.value)):
@@ -227,7 +248,11 @@ def _bytes_of_file(context: FailureContext) -> Correction | None:
 
 
 def _encoding_by_mark(context: FailureContext) -> Correction | None:
-    """Recognise a file in UTF-16 by its first bytes, or one in an encoding of the west by a single letter."""
+    """Recognise a file in UTF-16 by its first bytes, or one in an encoding of the west by a single letter.
+
+    The message has the first byte that is no UTF-8 and its position. Only a file whose name says that it is text
+    counts, and only where the program reads a single one.
+    """
     found = re.search(r"'utf-?8' codec can't decode byte (0x\w\w) in position (\d+)", context.message)
     if found is None:
         return None
@@ -244,6 +269,7 @@ def _encoding_by_mark(context: FailureContext) -> Correction | None:
 
 
 def _reads(call: ast.Call) -> bool:
+    """Whether a call opens a file to read it as text."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     is_for_writing = any(
         isinstance(each, ast.Constant) and re.fullmatch(r"[wax]\+?|\w*b\w*", str(each.value)) for each in call.args[1:2]
@@ -261,7 +287,11 @@ def _reads_text(context: FailureContext, call: ast.Call) -> bool:
 
 
 def with_argument(context: FailureContext, call: ast.Call, argument: str, advice: str) -> Correction | None:
-    """Return a correction that adds an argument to a call, where the call ends on one line."""
+    """Return a correction that adds an argument to a call, where the call ends on one line.
+
+    *argument* is written before the closing parenthesis, with a comma where others stand before it. Where that
+    parenthesis stands on a line of its own, there is the advice alone.
+    """
     end = ast.Name("x", ast.Load(), lineno=call.end_lineno or 0, end_lineno=call.end_lineno)
     end.col_offset = (call.end_col_offset or 1) - 1
     end.end_col_offset = call.end_col_offset
@@ -275,7 +305,10 @@ def with_argument(context: FailureContext, call: ast.Call, argument: str, advice
 
 
 def _parsed_text(context: FailureContext) -> tuple[ast.Call, ast.expr, str] | None:
-    """Return the call of `json.loads`, its argument, and the whole text that it was given."""
+    """Return the call of `json.loads`, its argument, and the whole text that it was given.
+
+    The text is empty where it is not captured, or so long that it may have been cut.
+    """
     for call in of_statement(context, ast.Call):
         if ast.unparse(call.func).endswith("loads") and len(call.args) == 1:
             given = call.args[0]
@@ -285,7 +318,10 @@ def _parsed_text(context: FailureContext) -> tuple[ast.Call, ast.expr, str] | No
 
 
 def _json_in_fence(context: FailureContext) -> Correction | None:
-    """Recognise JSON in a Markdown fence, or in a sentence, as models write it."""
+    """Recognise JSON in a Markdown fence, or in a sentence, as models write it: "Here it is: {...}".
+
+    What stands in braces is taken only if it is JSON by itself.
+    """
     found = _parsed_text(context)
     if found is None or not found[2]:
         return None
@@ -302,7 +338,10 @@ def _json_in_fence(context: FailureContext) -> Correction | None:
 
 
 def _json_of_python(context: FailureContext) -> Correction | None:
-    """Recognise a dict or list as Python prints it, with single quotes."""
+    """Recognise a dict or list as Python prints it, with single quotes: ``{'a': None}``.
+
+    It is parsed by `ast.literal_eval`, which runs no code; a text that has anything but literals is left alone.
+    """
     found = _parsed_text(context)
     value = parsed_expression(found[2]) if found is not None else None
     if found is None or not isinstance(value, (ast.Dict, ast.List)) or not _is_literal(value):
@@ -323,7 +362,7 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 def _json_lines(context: FailureContext) -> Correction | None:
-    """Recognise a JSON document on each line."""
+    """Recognise a JSON document on each line, all of which are JSON."""
     found = _parsed_text(context)
     lines = [each for each in found[2].splitlines() if each.strip()] if found is not None else []
     if found is None or len(lines) < 2 or not all(map(_is_json, lines)):
@@ -334,7 +373,10 @@ def _json_lines(context: FailureContext) -> Correction | None:
 
 
 def _json_comma(context: FailureContext) -> Correction | None:
-    """Recognise a comma before a closing bracket, which JSON does not have."""
+    """Recognise a comma before a closing bracket, which JSON does not have: ``[1, 2,]``.
+
+    The text is corrected where the program has it, and the comma on exactly one of its lines.
+    """
     found, place = _parsed_text(context), re.search(r"\(char (\d+)\)", context.message)
     if found is None or place is None:
         return None
@@ -370,7 +412,7 @@ def _json_cut_off(context: FailureContext) -> Correction | None:
 
 
 def _json_of_file(context: FailureContext) -> Correction | None:
-    """Recognise `json.loads` of a file, or of what is read already."""
+    """Recognise `json.loads` of a file, or of what is read already: the message has the type that was given."""
     found = _parsed_text(context)
     if found is None:
         return None
@@ -384,7 +426,7 @@ def _json_of_file(context: FailureContext) -> Correction | None:
 
 
 def _json_of_array(context: FailureContext) -> Correction | None:
-    """Recognise numbers and arrays of numpy in what is written as JSON."""
+    """Recognise numbers and arrays of numpy in what is written as JSON: ``json.dumps({"mean": values.mean()})``."""
     for call in of_statement(context, ast.Call):
         is_dump = ast.unparse(call.func) in ("json.dumps", "json.dump", "dumps", "dump")
         if is_dump and not any(each.arg in ("default", "cls", None) for each in call.keywords):
@@ -407,7 +449,10 @@ def _glob_as_pattern(context: FailureContext) -> Correction | None:
 
 
 def _neighbour(context: FailureContext) -> Correction | None:
-    """Recognise a loop over all indexes that looks at the next element, too: ``values[i + 1]``."""
+    """Recognise a loop over all indexes that looks at the next element, too: ``values[i + 1]``.
+
+    The end of its range, ``len(values)``, is reduced by that step; other loops around the line are left alone.
+    """
     for holder, name, step in _steps(context):
         for end in _ends_of_loops(context, name):
             if holder in ast.unparse(end):
@@ -459,7 +504,12 @@ def _end_of_range(node: ast.expr) -> ast.expr | None:
 
 
 def other_loop_name(context: FailureContext) -> Correction | None:
-    """Recognise a comprehension that names its elements in one way and uses another name."""
+    """Recognise a comprehension that names its elements in one way and uses another name.
+
+    ``[row["id"] for line in rows]`` calls them ``line`` and means ``row``.
+
+    It comes before the correction of a near name, as ``row`` may be near to some other name in reach.
+    """
     name = context.hint("name")
     for node in of_statement(context, ast.expr):
         if not isinstance(node, _COMPREHENSIONS) or len(node.generators) != 1:
@@ -493,7 +543,10 @@ def _items_in_comprehension(context: FailureContext) -> Correction | None:
 
 
 def _argument_at_hand(context: FailureContext) -> Correction | None:
-    """Recognise a forgotten argument whose name a variable of the program has: ``model.score(X)`` where y is known."""
+    """Recognise a forgotten argument whose name a variable of the program has: ``model.score(X)`` where y is known.
+
+    It is given by its keyword, so that its place among the others does not matter.
+    """
     found = re.search(r"(\w+)\(\) missing 1 required \S+ argument: '(\w+)'", context.message)
     for call in of_statement(context, ast.Call) if found is not None else ():
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
@@ -536,7 +589,10 @@ def _kind_of_empty(node: ast.expr) -> str:
 
 
 def _key_function(context: FailureContext) -> Correction | None:
-    """Recognise the name of a key where a function belongs: ``groupby(rows, key="city")``."""
+    """Recognise the name of a key where a function belongs: ``groupby(rows, key="city")``.
+
+    The line is corrected where the captured rows are dicts; of other rows there is the advice alone.
+    """
     for call in of_statement(context, ast.Call):
         for keyword in call.keywords:
             text = keyword.value
@@ -550,7 +606,11 @@ def _key_function(context: FailureContext) -> Correction | None:
 
 
 def _one_of_pair(context: FailureContext) -> Correction | None:
-    """Recognise a lambda of several parameters where it is given one pair: ``key=lambda name, count: count``."""
+    """Recognise a lambda of several parameters where it is given one pair: ``key=lambda name, count: count``.
+
+    A lambda that compares its two parameters was a comparison function of Python 2; the others are rewritten to take
+    the pair and index it.
+    """
     for call in of_statement(context, ast.Call):
         given = [each.value for each in call.keywords if each.arg == "key"]
         given += call.args[:1] if ast.unparse(call.func) in ("map", "filter") and len(call.args) == 2 else []
@@ -604,7 +664,10 @@ def _goes_through_pairs(context: FailureContext, call: ast.Call) -> bool:
 
 
 def _sequence_of_set(context: FailureContext) -> Correction | None:
-    """Recognise a set, or a view of a dict, given to a function that takes elements by number."""
+    """Recognise a set, or a view of a dict, given to a function that takes elements by number.
+
+    ``random.choice({1, 2})`` raises ``'set' object is not subscriptable``.
+    """
     found = re.search(r"'(set|frozenset|dict_\w+)' object is not subscriptable", context.message)
     node = context.expression
     if found is None or not context.library_function or not isinstance(node, ast.Call):
@@ -619,7 +682,7 @@ def _sequence_of_set(context: FailureContext) -> Correction | None:
 
 
 def _single_type(context: FailureContext) -> Correction | None:
-    """Recognise several types in `Optional`, which takes one."""
+    """Recognise several types in `Optional`, which takes one: ``Optional[int, str]`` is ``int | str | None``."""
     for node in of_statement(context, ast.Subscript):
         if ast.unparse(node.value).endswith("Optional") and isinstance(node.slice, ast.Tuple):
             new = " | ".join([*(source_of(context, each) for each in node.slice.elts), "None"])
@@ -628,7 +691,10 @@ def _single_type(context: FailureContext) -> Correction | None:
 
 
 def _content_as_path(context: FailureContext) -> Correction | None:
-    """Recognise the content of a file where its path belongs: ``Image.open(data)``, ``pd.read_csv(text)``."""
+    """Recognise the content of a file where its path belongs: ``Image.open(data)``, ``pd.read_csv(text)``.
+
+    A text with a line end in it, or bytes, are no path.
+    """
     for call in of_statement(context, ast.Call):
         given = call.args[0] if call.args else None
         value = context.value_of(given.id) if isinstance(given, ast.Name) else None
@@ -645,7 +711,10 @@ def _content_as_path(context: FailureContext) -> Correction | None:
 
 
 def _template_value(context: FailureContext) -> Correction | None:
-    """Recognise a place of a text that is given no value: ``Template("$name").substitute(nme="Ada")``."""
+    """Recognise a place of a text that is given no value: ``Template("$name").substitute(nme="Ada")``.
+
+    An argument is renamed where the one name is a part of the other between underscores.
+    """
     key = context.message.strip().strip("'\"")
     for call in of_statement(context, ast.Call):
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""

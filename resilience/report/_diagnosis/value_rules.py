@@ -1,4 +1,13 @@
-"""Table of the messages of ValueError and its subclasses."""
+"""Table of the messages of ValueError and its subclasses.
+
+`values` searches it after its own look at the program has found nothing; messages of ArithmeticError are here, too.
+Many standard modules raise ValueError, so a pattern has the words of one of them: a general word would catch the
+message of the program's own ``raise ValueError``, and explain it wrongly.
+
+>>> from resilience.report._diagnosis.regex_cache import search_pattern
+>>> next(each.cause for each in RULES if search_pattern(each.pattern, "math domain error"))
+'<marked> has no result for this number'
+"""
 
 from __future__ import annotations
 

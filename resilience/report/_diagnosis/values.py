@@ -1,7 +1,8 @@
 """Diagnosis of ValueError, ArithmeticError, RecursionError and JSONDecodeError.
 
 Diagnosers here look at the program: at the text that was parsed, the divisor, the recursive calls. Messages that need
-no such look are rules of `value_rules`.
+no such look are rules of `value_rules`. The text that could not be converted is taken from the message, the values of
+variables from those that were captured; nothing is converted or computed again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,17 @@ _JSON = re.compile(r"^(?P<what>.+?): line (?P<line>\d+) column (?P<column>\d+) \
 
 
 def value_error(context: FailureContext) -> Diagnosis | None:
-    """A value of the right type that makes no sense."""
+    """Diagnose a value of the right type that makes no sense.
+
+    A text that is no number and a wrong number of values are looked at here; else the rules of `value_rules` count.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> message = "invalid literal for int() with base 10: '1,250'"
+    >>> failure = Failure(category=ErrorCategory.RUNTIME, error_type="ValueError", message=message)
+    >>> value_error(FailureContext(failure)).suggestions[0]
+    "Remove the commas first: int('1,250'.replace(',', ''))."
+    """
     found = _LITERAL.search(context.message)
     if found is not None:
         return _of_literal(context, found)
@@ -42,6 +53,11 @@ def value_error(context: FailureContext) -> Diagnosis | None:
 
 
 def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
+    """Diagnose ``invalid literal for int() with base 10: '1,250'`` by the look of the text.
+
+    An empty text, a fraction, thousands separators, a decimal comma, a unit, hexadecimal digits and words for a missing
+    value get an advice each; the general one follows in any case.
+    """
     value = found["value"] or found["float"]
     function, number = "float", "number"
     if found["value"]:
@@ -76,6 +92,10 @@ def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 
 
 def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
+    """Diagnose ``too many values to unpack (expected 2)`` by the names on the left and the value that is unpacked.
+
+    ``not enough values`` always says how many there were; ``too many`` from Python 3.14 on, and of a few types only.
+    """
     expected, got = found["expected"], found["got"]
     statement = context.statement
     targets, source = "", ""
@@ -121,7 +141,10 @@ def _first_target(context: FailureContext) -> ast.expr | None:
 
 
 def json_error(context: FailureContext) -> Diagnosis | None:
-    """A text that is no JSON."""
+    """Diagnose a text that is no JSON: ``Expecting value: line 1 column 1 (char 0)``; the place is one in that text.
+
+    None of another message under this class: ``requests`` has a JSONDecodeError, too.
+    """
     found = _JSON.search(context.message)
     if found is None:
         return None
@@ -155,7 +178,22 @@ def json_error(context: FailureContext) -> Diagnosis | None:
 
 
 def zero_division(context: FailureContext) -> Diagnosis | None:
-    """Something was divided by zero."""
+    """Diagnose a division by zero by its divisor: the line that gave it the value 0, or the collection that is empty.
+
+    A divisor that is written out as 0 gets no advice to test it first.
+
+    >>> from resilience.categories import ErrorCategory
+    >>> from resilience.report.failure import Failure
+    >>> failure = Failure(
+    ...     category=ErrorCategory.RUNTIME,
+    ...     error_type="ZeroDivisionError",
+    ...     message="division by zero",
+    ...     source="mean = sum(rows) / len(rows)",
+    ...     line=1,
+    ... )
+    >>> zero_division(FailureContext(failure)).contributing_factors
+    ('rows is empty',)
+    """
     divisor = _divisor(context)
     zero = divisor or "the divisor"
     facts = variable_factors(context, names_in(parsed_expression(divisor)) or None)
@@ -182,7 +220,7 @@ def zero_division(context: FailureContext) -> Diagnosis | None:
 
 
 def overflow(context: FailureContext) -> Diagnosis | None:
-    """A number that is too large for what is to hold it."""
+    """Diagnose a number that is too large for what is to hold it, such as ``math.exp(1000)``."""
     known = diagnose_by_rules(context, RULES)
     computed = single_line(context.marked or context.code, 80) or "a computation"
     return known or Diagnosis(
@@ -196,7 +234,10 @@ def overflow(context: FailureContext) -> Diagnosis | None:
 
 
 def recursion(context: FailureContext) -> Diagnosis | None:
-    """Functions that call each other without an end."""
+    """Diagnose functions that call each other without an end, by the names that come again among the last 60 calls.
+
+    The arguments of the last call are shown: they tell in which direction the recursion goes.
+    """
     names = [frame.function for frame in context.frames[-60:]]
     cycle = list(dict.fromkeys(reversed([name for name in names if names.count(name) > 2])))[:4]
     function = (
@@ -228,6 +269,7 @@ def recursion(context: FailureContext) -> Diagnosis | None:
 
 
 def _divisor(context: FailureContext) -> str:
+    """Return the source of the divisor; empty where the line divides more than once and the place is not known."""
     node: ast.AST | None = context.expression
     if node is None and context.line_tree is not None:
         divisions = [each for each in ast.walk(context.line_tree) if _divides(each)]
@@ -248,4 +290,5 @@ def _divides(node: ast.AST) -> bool:
 
 
 def _assigned(facts: list[str]) -> str:
+    """Return where a variable got its value, from the first of the sentences of `variable_factors`."""
     return f": {facts[0]}" if facts and ": line" in facts[0] else ""

@@ -1,7 +1,8 @@
 """Origins of the variables in a failing expression: the line that gave each its value.
 
-It reads the source alone. The last assignment before the failing line counts, in the function or else in the module;
-in a loop that may be a line further down.
+It reads the source alone. The last assignment before the failing line counts, in the function or else in the module; in
+a loop that may be a line further down. That is the line that is most likely to have given the value, and not always the
+one that did: branches are not followed. So an origin is shown as a fact, beside the captured value.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _MATCHERS = ("match", "search", "fullmatch")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The last place before the failure that gave a variable its value."""
+    """The last place before the failure that gave a variable its value: its line, from 1, and the code there."""
 
     line: int
     code: str
@@ -61,7 +62,11 @@ def functions_named(context: FailureContext, name: str) -> list[FunctionNode]:
 
 
 def origin_of(context: FailureContext, name: str) -> Origin | None:
-    """Return what gave a variable its value: before the failing line, in its function or else in the module."""
+    """Return what gave a variable its value: before the failing line, in its function or else in the module.
+
+    None of a parameter, and where the source is not at hand. In a function that has assignments but none before the
+    failing line, the last one below counts: the line is in a loop.
+    """
     if context.tree is None or context.line is None:
         return None
     function = context.function
@@ -76,7 +81,11 @@ def origin_of(context: FailureContext, name: str) -> Origin | None:
 
 
 def variable_factors(context: FailureContext, names: list[str] | None = None) -> list[str]:
-    """Return a sentence for each variable the failing expression reads: its value, and where that came from."""
+    """Return a sentence for each variable the failing expression reads: its value, and where that came from.
+
+    ``price = '12', set on line 3: price = input()``. *names* are the variables to speak of in place of those in the
+    expression. There are at most `_MAX_FACTORS`, and none of variables whose value is not known.
+    """
     found: list[str] = []
     for name in names_in(context.expression) if names is None else names:
         if not context.knows(name):
@@ -94,7 +103,11 @@ def variable_factors(context: FailureContext, names: list[str] | None = None) ->
 
 
 def reason_for_none(context: FailureContext, value: ast.expr | None) -> str:
-    """Return why an expression is None, where its form shows that; empty where it does not."""
+    """Return why an expression is None, where its form shows that; empty where it does not.
+
+    It knows methods that work in place, ``values.sort()``, ``get`` and ``re.match``, and functions of the program that
+    have no ``return`` with a value.
+    """
     if isinstance(value, ast.Await):
         value = value.value
     if not isinstance(value, ast.Call):
@@ -118,6 +131,7 @@ def reason_for_none(context: FailureContext, value: ast.expr | None) -> str:
 
 
 def _as_argument(context: FailureContext, name: str) -> str:
+    """Return the line that passed a parameter to the failing function; empty at the top level."""
     if name not in context.frame.locals or context.frame_index < 1 or context.frame.is_top_level:
         return ""
     function = context.function
@@ -134,6 +148,7 @@ def _parameters(function: FunctionNode) -> list[ast.arg]:
 
 
 def _assignments(scope: ast.Module | FunctionNode, name: str) -> Iterator[tuple[ast.stmt, ast.expr | None]]:
+    """Yield the statements of a scope that bind a name, and the value where a name is bound to just that."""
     for node in walk_scope(scope):
         value: ast.expr | None = None
         match node:
@@ -168,6 +183,7 @@ def _binds(target: ast.expr, name: str) -> bool:
 def _origin(
     context: FailureContext, found: list[tuple[ast.stmt, ast.expr | None]], before: int | None
 ) -> Origin | None:
+    """Choose the last of the bindings before a line; of all of them where *before* is None or none is earlier."""
     earlier = [each for each in found if before is None or each[0].lineno < before]
     chosen = max(earlier or found, key=lambda each: each[0].lineno, default=None)
     if chosen is None:
