@@ -242,6 +242,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Give both the same shape: <one> and <two> are equal in no dimension that counts from the last one.",
         ),
         rule(
+            r"could not broadcast input array from shape (?P<given>\([\d,]*\)) into shape (?P<place>\([\d,]*\))",
+            "an array of the shape <given> does not fit into a place of the shape <place>",
+            "Assign an array of the shape <place>, or one number; or assign to a part of the shape <given>.",
+        ),
+        rule(
             r"matmul: .*\(size (?P<two>\d+) is different from (?P<one>\d+)\)",
             "the rows of <left> have <one> elements and the columns of <right> have <two>",
             "Make the inner sizes equal: <right> with <one> rows, or <left> with <two> columns; .T transposes.",

@@ -198,7 +198,7 @@ RULES: tuple[Rule, ...] = (
         "Leave out encoding=, or open it without b.",
     ),
     rule(
-        r"shapes? .*(?:not aligned|mismatch)|could not be broadcast together",
+        r"(?P<message>.*shapes? .*(?:not aligned|mismatch).*|.*could not be broadcast together.*)",
         "two arrays have shapes that do not go together: <message>",
         "Print the shapes before: array.shape; reshape or transpose one.",
     ),
