@@ -197,7 +197,7 @@ def _files_of_quick_tests(config: pytest.Config) -> list[Path]:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out a file whose tests would all be left out: without the mark, where `--quick-of` names others."""
     quick, path = _files_of_quick_tests(config), collection_path.resolve()
-    if not quick or not path.is_file() or any(path.is_relative_to(each) for each in quick):
+    if not quick or path.suffix not in (".py", ".md") or any(path.is_relative_to(each) for each in quick):
         return None
     return None if "mark.slow" in path.read_text("utf-8") else True
 

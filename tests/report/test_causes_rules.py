@@ -60,3 +60,24 @@ def test_an_array_that_does_not_fit_into_its_place_is_told_with_both_shapes():
     pytest.importorskip("numpy")
     found = _diagnosis.diagnose(failure_of("import numpy as np\nx = np.ones((5, 3))\nx[:, 0] = np.ones(4)\n"))
     assert found.immediate_cause == "an array of the shape (4,) does not fit into a place of the shape (5,)"
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "cause"),
+    [
+        ("print(found[0])", "'NoneType' object is not subscriptable", "found is None, which cannot be indexed"),
+        ("print(len(found))", "object of type 'NoneType' has no len()", "found is None, which cannot be measured"),
+        ("print(int(found(2)))", "'NoneType' object is not callable", "the value is None, which cannot be called"),
+        ("print(sum(found))", "'NoneType' object is not iterable", "the value is None, which cannot be iterated over"),
+        ("x = found[0] + other[1]", "'NoneType' object is not subscriptable", "the value is None, which cannot be"),
+        (
+            "for each in found: pass",
+            "'NoneType' object is not iterable",
+            "found is None, which cannot be iterated over",
+        ),
+    ],
+)
+def test_a_traceback_without_marks_names_what_can_have_failed_and_nothing_else(line: str, message: str, cause: str):
+    source = f"found = load()\n{line}\n"
+    failure = Failure(category=ErrorCategory.RUNTIME, error_type="TypeError", message=message, source=source, line=2)
+    assert _diagnosis.diagnose(failure).immediate_cause.startswith(cause)

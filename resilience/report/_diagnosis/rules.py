@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from resilience.report._diagnosis.ast_utils import code_of
@@ -207,12 +207,38 @@ def expression_parts(context: FailureContext) -> dict[str, str]:
 def failing_node(context: FailureContext) -> ast.expr | None:
     """Return the expression that failed; where that is not known, the value that the statement is about.
 
-    For ``a, b = values``, where unpacking fails, a traceback marks ``a, b``: the value is the right side.
+    For ``a, b = values``, where unpacking fails, a traceback marks ``a, b``: the value is the right side. A saved
+    traceback may have no marks: then the message says which kind of expression has failed, and the statement may have
+    one of that kind alone. Of several it is not known which.
     """
     node, statement = context.expression, context.statement
-    if statement is not None and (node is None or _is_target(statement, node)):
+    if statement is None or (node is not None and not _is_target(statement, node)):
+        return node
+    is_named = None if node is not None else _kind_by_message(context.message)
+    if is_named is None or isinstance(statement, ast.For):
         return _value_of_statement(statement)
-    return node
+    named = [each for each in ast.walk(statement) if isinstance(each, ast.expr) and is_named(each)]
+    return named[0] if len(named) == 1 else None
+
+
+def _kind_by_message(message: str) -> Callable[[ast.expr], bool] | None:
+    """Return whether an expression is of the kind that a message speaks of; None for a message that names none."""
+    if "subscriptable" in message or "support item" in message:
+        return lambda node: isinstance(node, ast.Subscript)
+    if "is not callable" in message:
+        return lambda node: isinstance(node, ast.Call)
+    if (attribute := re.search(r"has no attribute '(\w+)'", message)) is not None:
+        name = attribute[1]
+        return lambda node: isinstance(node, ast.Attribute) and node.attr == name
+    if "argument of type" in message or "not supported between instances" in message:
+        return lambda node: isinstance(node, ast.Compare)
+    if "has no len" in message:
+        return lambda node: isinstance(node, ast.Call) and code_of(node.func) == "len"
+    if "unsupported operand" in message:
+        return lambda node: isinstance(node, ast.BinOp)
+    if "is not iterable" in message:
+        return lambda _: False  # what a function iterates over does not show
+    return None
 
 
 def _text(node: ast.expr) -> str:

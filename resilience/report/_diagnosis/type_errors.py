@@ -141,9 +141,9 @@ def _of_none(context: FailureContext) -> Diagnosis:
         )
     if "argument of type" in context.message and known.get("right"):
         target = known["right"]
-    if "has no len" in context.message and isinstance(node := context.expression, ast.Call) and node.args:
-        target = ast.unparse(node.args[0])
     called = failing_node(context)
+    if "has no len" in context.message and isinstance(called, ast.Call) and called.args:
+        target = ast.unparse(called.args[0])
     if isinstance(called, ast.Call) and ast.unparse(called.func) == target and "callable" not in context.message:
         target = ast.unparse(called)  # what it returned, and not the function
     target = single_line(target, 60)
@@ -152,7 +152,11 @@ def _of_none(context: FailureContext) -> Diagnosis:
         node, line = origin.value, origin.line
     why = reason_for_none(context, node)
     what = _purpose(context.message)
-    tips = [f"Test it first: `if {target or 'value'} is not None:`."]
+    tips = [
+        f"Test it first: `if {target} is not None:`."
+        if target
+        else "Print the values of the line before it: one is None."
+    ]
     if why:
         tips.insert(0, f"Look at line {line}: {why}.")
     elif target.isidentifier() and line != context.line:
