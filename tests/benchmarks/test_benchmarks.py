@@ -317,8 +317,8 @@ def test_the_page_keeps_what_is_written_around_the_results(tmp_path: Path, monke
     assert "old" not in text
     for name in ("cpython-3.11", "cpython-3.13"):
         assert f"\n## {name}\n" in text
-        assert f"](benchmarks-{name}.svg)" in text
-        assert (tmp_path / f"benchmarks-{name}.svg").exists()
+        assert f"](times-{name}.svg)" in text
+        assert (tmp_path / f"times-{name}.svg").exists()
     once = text
     page.write([document(), document("cpython-3.13")])
     assert written.read_text(encoding="utf-8") == once
