@@ -185,13 +185,11 @@ class ProgramRun:
     def _execute(self, request: Request) -> int:
         """Run the program of *request*, send the result, and return the exit code."""
         self._begin(request)
-        error = self._run_limited(self._compile)
+        error = self._run_limited(self._compile_and_run if request["checked"] else self._compile)
         if isinstance(error, VariablesError):
             raise error
-        if error is None:
-            if not request["checked"]:
-                self._channel.receive()  # the start message
-            self._limits.set_processor(request["timeout"])
+        if error is None and not request["checked"]:
+            self._channel.receive()  # the start message
             error = self._run_limited(self._run)
         if error is None and self._has_artifacts:
             self._collect_artifacts()
@@ -274,12 +272,17 @@ class ProgramRun:
         self._stage = "split"
         self._statements = program.statements()
 
+    def _compile_and_run(self) -> None:
+        self._compile()
+        self._run()
+
     def _run(self) -> None:
         """Execute the statements under guard and limits, and the end of the program if nothing comes before it.
 
         Each statement is recorded when it has completed: of a process that is killed, only the record is left.
         """
         statements = self._statements
+        self._limits.set_processor(self._request["timeout"])
         self._lines.watch(statements, functions=self._request.get("trace", False))
         namespace = self._main.__dict__
         self._watch()
