@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
-from resilience.errors._json_safe import Json
 from resilience.execution._analysis import analyse, is_clear
 from resilience.execution._event_emitter import EventEmitter
 from resilience.execution._inputs import EncodedVariables, write_files
@@ -37,8 +36,7 @@ from resilience.execution._worker.written_files import list_files
 from resilience.execution._worker_pool import WarmPool
 from resilience.execution._worker_process import WorkerProcess, new_execution_id
 from resilience.execution.executor import ExecutionReport
-from resilience.execution.request import ExecutionRequest
-from resilience.execution.security import SecurityPolicy
+from resilience.execution.request import ExecutionRequest, request_terms
 from resilience.report.failure import Violation
 
 if TYPE_CHECKING:
@@ -79,8 +77,9 @@ class Job:
         self.names: Sequence[str] | None = None
         """Names that the session has defined; None if its worker has ended."""
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        self._policy = request.policy
-        self._policy_message = _message_of(self._policy)
+        self._terms = request_terms(request)
+        self._policy = self._terms.policy
+        self._policy_message = self._terms.message
 
     def start(self) -> socket.socket | None:
         """Send the program to a warm worker without blocking; return the socket that its messages arrive at.
@@ -207,7 +206,7 @@ class Job:
             "kind": "run",
             "code": self._code,
             "timeout": request.seconds,
-            "memory": request.memory_bytes,
+            "memory": self._terms.memory_bytes if request.memory_limit == "auto" else request.memory_bytes,
             "checked": self._is_clear,
         }
         if worker.prepared_for != self._policy_message:
@@ -276,11 +275,6 @@ class Job:
             filename=session_filename(self._number),
             memory_is_limited=sys.platform == "linux",
         )
-
-
-@functools.lru_cache(maxsize=64)
-def _message_of(policy: SecurityPolicy) -> dict[str, Json]:
-    return policy.to_dict()
 
 
 def _raise_for_unusable(worker: WorkerProcess, ended: Exit) -> None:
