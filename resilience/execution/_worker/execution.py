@@ -11,8 +11,6 @@ result can be made at all, the worker says so: silence with exit status 0 must n
 
 from __future__ import annotations
 
-import _thread
-import atexit
 import faulthandler
 import os
 import sys
@@ -20,6 +18,7 @@ import warnings
 
 from resilience.execution._worker.artifacts import Artifacts
 from resilience.execution._worker.event_loop import ProgramLoop
+from resilience.execution._worker.exit_handlers import ExitHandlers
 from resilience.execution._worker.fallback_capture import capture_class_only
 from resilience.execution._worker.framing import HEADER, ChannelClosed, decode_message, encode_frame
 from resilience.execution._worker.guard import install
@@ -100,6 +99,7 @@ class ProgramRun:
         self._timer = Timer(FILENAME, channel, recorder.descriptor)
         self._lines = LineTracer(self._on_line)
         self._loop = ProgramLoop()
+        self._exit_handlers = ExitHandlers()
         self._request: Request
         self._statements: list[Statement] = []
         self._guard: Guard | None = None
@@ -132,6 +132,7 @@ class ProgramRun:
         """Do in advance whatever is slow the first time. Called while the worker is idle."""
         self.install(policy)
         Program("1").statements()
+        self._exit_handlers.prepare()
         self._rehearse()
         self._limits.compare_peaks()
         self._limits.measure()
@@ -325,7 +326,7 @@ class ProgramRun:
         """Cancel the tasks of the program, wait for its threads and run its exit handlers. A session keeps them."""
         if "session" not in self._request:
             self._loop.close()
-            _run_exit_handlers()
+            self._exit_handlers.run()
 
     def _collect_artifacts(self) -> None:
         """Capture figures and tables, with some time of their own: the program has ended within its limit."""
@@ -527,14 +528,6 @@ def _print_traceback(error: Any, traceback: str) -> None:
         sys.stderr.write(f"{traceback.rstrip()}\n")
     except BaseException:  # closed or replaced by the program
         os.write(2, f"{traceback.rstrip()}\n".encode("utf-8", "replace"))
-
-
-def _run_exit_handlers() -> None:
-    """Wait for the program's threads and run its exit handlers, as Python does at exit."""
-    threading = sys.modules.get("threading")
-    if threading is not None and _thread._count():
-        threading._shutdown()
-    atexit._run_exitfuncs()
 
 
 def _flush() -> None:
