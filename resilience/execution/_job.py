@@ -29,6 +29,7 @@ from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution._result_decoder import InvalidResultError, WorkerResult
 from resilience.execution._session import Exit, Session
 from resilience.execution._session_worker import SessionWorker
+from resilience.execution._terms import terms_of
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
 from resilience.execution._worker.statements import session_filename
@@ -36,7 +37,7 @@ from resilience.execution._worker.written_files import list_files
 from resilience.execution._worker_pool import WarmPool
 from resilience.execution._worker_process import WorkerProcess, new_execution_id
 from resilience.execution.executor import ExecutionReport
-from resilience.execution.request import ExecutionRequest, request_terms
+from resilience.execution.request import ExecutionRequest
 from resilience.report.failure import Violation
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Job:
         self.names: Sequence[str] | None = None
         """Names that the session has defined; None if its worker has ended."""
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        self._terms = request_terms(request)
+        self._terms = terms_of(request)
         self._policy = self._terms.policy
         self._policy_message = self._terms.message
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from resilience.errors._json_safe import Json
 from resilience.execution._library_memory import default_limit
 from resilience.execution._memory_size import parse_size
 from resilience.execution.security import SecurityLevel, SecurityPolicy
+
+if TYPE_CHECKING:
+    from resilience.execution.request import ExecutionRequest
 
 __all__ = ["Terms", "terms_of"]
 
@@ -27,17 +31,16 @@ class Terms:
     memory_bytes: int
 
 
-@functools.lru_cache(maxsize=64)
-def terms_of(
-    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...], *, reads_files: bool = False
-) -> Terms:
-    """Return the terms of *level* and *imports*. *reads_files*: the working directory holds files of the request only.
+def terms_of(request: ExecutionRequest) -> Terms:
+    """Return the terms that *request* is executed under."""
+    reads_files = bool(request.files) and request.working_directory is None
+    return _terms(request.security_level, tuple(request.allowed_imports), reads_files=reads_files)
 
-    >>> terms_of("strict", ()).memory_bytes >> 20, terms_of("strict", (), reads_files=True).policy.files
-    (100, 'read')
-    """
+
+@functools.lru_cache(maxsize=64)
+def _terms(level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...], *, reads_files: bool) -> Terms:
     policy = SecurityPolicy.of(level, imports)
     memory_bytes = parse_size("memory_limit", default_limit(policy))
-    if reads_files and policy.files == "none":
+    if reads_files and policy.files == "none":  # the directory holds the files of the request, and nothing else
         policy = replace(policy, files="read")
     return Terms(policy, policy.to_dict(), memory_bytes)

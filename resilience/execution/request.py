@@ -11,10 +11,10 @@ from pathlib import Path
 
 from resilience.execution._memory_size import parse_size
 from resilience.execution._options import FileContent, check_files, check_variables, parse_dotted_names
-from resilience.execution._terms import Terms, terms_of
+from resilience.execution._terms import terms_of
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 
-__all__ = ["ExecutionRequest", "request_terms"]
+__all__ = ["ExecutionRequest"]
 
 _MAX_CODE = 10_000_000
 _LEVELS = (SecurityPolicy, SecurityLevel)
@@ -69,13 +69,13 @@ class ExecutionRequest:
     def memory_bytes(self) -> int:
         """*memory_limit* in bytes."""
         if self.memory_limit == "auto":
-            return request_terms(self).memory_bytes
+            return terms_of(self).memory_bytes
         return parse_size("memory_limit", self.memory_limit)
 
     @property
     def policy(self) -> SecurityPolicy:
         """The policy that the code is held to: that of the level, with the imports and files of this request."""
-        return request_terms(self).policy
+        return terms_of(self).policy
 
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
@@ -110,9 +110,3 @@ class ExecutionRequest:
         """Return *request*; a str is the code of a request with all defaults. *variables* are added to its own."""
         found = request if isinstance(request, ExecutionRequest) else cls(request)
         return found if variables is None else replace(found, variables={**found.variables, **variables})
-
-
-def request_terms(request: ExecutionRequest) -> Terms:
-    """Return the terms that *request* is executed under."""
-    reads_files = bool(request.files) and request.working_directory is None
-    return terms_of(request.security_level, tuple(request.allowed_imports), reads_files=reads_files)
