@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
-from resilience.errors._json_safe import Json
 from resilience.execution._analysis import analyse, is_clear
 from resilience.execution._event_emitter import EventEmitter
 from resilience.execution._inputs import EncodedVariables, write_files
@@ -30,6 +29,7 @@ from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution._result_decoder import InvalidResultError, WorkerResult
 from resilience.execution._session import Exit, Session
 from resilience.execution._session_worker import SessionWorker
+from resilience.execution._terms import terms_of
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
 from resilience.execution._worker.statements import session_filename
@@ -38,7 +38,6 @@ from resilience.execution._worker_pool import WarmPool
 from resilience.execution._worker_process import WorkerProcess, new_execution_id
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.security import SecurityPolicy
 from resilience.report.failure import Violation
 
 if TYPE_CHECKING:
@@ -79,8 +78,9 @@ class Job:
         self.names: Sequence[str] | None = None
         """Names that the session has defined; None if its worker has ended."""
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        self._policy = request.policy
-        self._policy_message = _message_of(self._policy)
+        self._terms = terms_of(request)
+        self._policy = self._terms.policy
+        self._policy_message = self._terms.message
 
     def start(self) -> socket.socket | None:
         """Send the program to a warm worker without blocking; return the socket that its messages arrive at.
@@ -207,7 +207,7 @@ class Job:
             "kind": "run",
             "code": self._code,
             "timeout": request.seconds,
-            "memory": request.memory_bytes,
+            "memory": self._terms.memory_bytes if request.memory_limit == "auto" else request.memory_bytes,
             "checked": self._is_clear,
         }
         if worker.prepared_for != self._policy_message:
@@ -276,11 +276,6 @@ class Job:
             filename=session_filename(self._number),
             memory_is_limited=sys.platform == "linux",
         )
-
-
-@functools.lru_cache(maxsize=64)
-def _message_of(policy: SecurityPolicy) -> dict[str, Json]:
-    return policy.to_dict()
 
 
 def _raise_for_unusable(worker: WorkerProcess, ended: Exit) -> None:

@@ -12,6 +12,7 @@ descendant keeps the pipes open; so the exit of the process is watched beside th
 
 from __future__ import annotations
 
+import contextlib
 import math
 import select
 from collections.abc import Callable
@@ -91,8 +92,8 @@ class Session:
         self._exit: Exit | None = None
         self._lines: list[str] = []
         self.collector: ArtifactCollector = ArtifactCollector()
-        self._poller = select.poll()
-        self._handlers: dict[int, Callable[[], None]] = {}
+        self._poller = worker.poller
+        self._cancelled: int | None = None
         self.stdout: OutputCapture = OutputCapture(
             worker.stdout, emit=None if emit is None else lambda text: emit("stdout", text, None)
         )
@@ -110,7 +111,8 @@ class Session:
             if not self._is_watching:
                 self._start()
             if cancelled is not None:
-                self._watch(cancelled, lambda: self._finish("cancelled"))
+                self._cancelled = cancelled
+                self._poller.register(cancelled, select.POLLIN)
             slow_at = SYSTEM.now() + _SLOW_AFTER
             while self._exit is None and (left := slow_at - SYSTEM.now()) > 0:
                 self._step(left)
@@ -121,6 +123,9 @@ class Session:
         except BaseException:
             self.worker.kill()
             raise
+        finally:
+            if self._cancelled is not None:  # the next program of the worker has another one
+                self._poller.unregister(self._cancelled)
         if ended.kind != "result":
             self.worker.kill()
         ready = {descriptor for descriptor, _ in self._poller.poll(0)}
@@ -149,19 +154,29 @@ class Session:
         if self._needs_start:
             self._unsent.append(memoryview(worker.start_frame))
             self._send_unsent()
-        self._watch_control()
-        self._watch(worker.stdout, lambda: self._read_output(self.stdout))
-        self._watch(worker.stderr, lambda: self._read_output(self.stderr))
-        if worker.pidfd is not None:
-            self._watch(worker.pidfd, self._on_exit)
+        if self._unsent:
+            self._watch_control()
 
-    def _watch(self, descriptor: int, handler: Callable[[], None], *, to_write: bool = False) -> None:
-        self._handlers[descriptor] = handler
-        self._poller.register(descriptor, select.POLLIN | select.POLLOUT if to_write else select.POLLIN)
+    def _handle_event(self, descriptor: int) -> None:
+        """Act on what *descriptor* has: messages, output, the exit of the process, or the cancellation."""
+        worker = self.worker
+        if descriptor == worker.control.fileno():
+            if self._unsent:
+                self._send_unsent()
+                self._watch_control()
+            self._read_messages()
+        elif descriptor == worker.stdout:
+            self._read_output(self.stdout)
+        elif descriptor == worker.stderr:
+            self._read_output(self.stderr)
+        elif descriptor == worker.pidfd:
+            self._on_exit()
+        else:
+            self._finish("cancelled")
 
     def _unwatch(self, descriptor: int) -> None:
         """Stop watching a descriptor that has ended: the poll would report it for ever."""
-        if self._handlers.pop(descriptor, None) is not None:
+        with contextlib.suppress(KeyError):  # it is watched no longer
             self._poller.unregister(descriptor)
 
     def _step(self, max_wait: float) -> bool:
@@ -173,8 +188,8 @@ class Session:
         has_pidfd = self.worker.pidfd is not None
         wait = min(remaining, max_wait, _MAX_WAIT if has_pidfd else _EXIT_POLL_INTERVAL)
         for descriptor, _ in self._poller.poll(math.ceil(1000 * wait)):
-            if self._exit is None and descriptor in self._handlers:
-                self._handlers[descriptor]()
+            if self._exit is None:
+                self._handle_event(descriptor)
         if not has_pidfd and self._exit is None and not self.worker.is_alive():
             self._on_exit()
         return self._exit is not None
@@ -199,14 +214,8 @@ class Session:
 
     def _watch_control(self) -> None:
         """Watch the socket, for writing only as long as there is something to send."""
-        has_unsent = bool(self._unsent)
-        handler = self._send_and_read if has_unsent else self._read_messages
-        self._watch(self.worker.control.fileno(), handler, to_write=has_unsent)
-
-    def _send_and_read(self) -> None:
-        self._send_unsent()
-        self._watch_control()
-        self._read_messages()
+        events = select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN
+        self._poller.register(self.worker.control.fileno(), events)
 
     # -- what comes from the worker --------------------------------------------------------------------------------
 

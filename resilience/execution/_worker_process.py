@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -151,6 +152,11 @@ class WorkerProcess:
             )
         self.pid: int = self._process.pid
         self.pidfd: int | None = _open_pidfd(self.pid)
+        self.poller: select.poll = select.poll()
+        """Watches all that a session waits for."""
+        for descriptor in (self.control.fileno(), self.stdout, self.stderr, self.pidfd):
+            if descriptor is not None:
+                self.poller.register(descriptor, select.POLLIN)
 
     def _environment(self) -> dict[str, str]:
         """Return the program's environment: an allow list, since any other variable may hold a secret."""

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import functools
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from resilience.execution._library_memory import default_limit
 from resilience.execution._memory_size import parse_size
 from resilience.execution._options import FileContent, check_files, check_variables, parse_dotted_names
+from resilience.execution._terms import terms_of
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 
 __all__ = ["ExecutionRequest"]
 
 _MAX_CODE = 10_000_000
 _LEVELS = (SecurityPolicy, SecurityLevel)
+_NUMBERS = (int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +69,13 @@ class ExecutionRequest:
     def memory_bytes(self) -> int:
         """*memory_limit* in bytes."""
         if self.memory_limit == "auto":
-            return _default_bytes(self.security_level, tuple(self.allowed_imports))
+            return terms_of(self).memory_bytes
         return parse_size("memory_limit", self.memory_limit)
 
     @property
     def policy(self) -> SecurityPolicy:
         """The policy that the code is held to: that of the level, with the imports and files of this request."""
-        reads_files = bool(self.files) and self.working_directory is None
-        return _policy(self.security_level, tuple(self.allowed_imports), reads_files=reads_files)
+        return terms_of(self).policy
 
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
@@ -86,7 +85,7 @@ class ExecutionRequest:
         timeout = self.timeout
         seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
         right = "give seconds, more than 0 and finite"
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        if isinstance(seconds, bool) or not isinstance(seconds, _NUMBERS):
             raise TypeError(f"timeout={timeout!r}: {right}")
         if not 0 < seconds < math.inf:
             raise ValueError(f"timeout={timeout!r}: {right}")
@@ -111,18 +110,3 @@ class ExecutionRequest:
         """Return *request*; a str is the code of a request with all defaults. *variables* are added to its own."""
         found = request if isinstance(request, ExecutionRequest) else cls(request)
         return found if variables is None else replace(found, variables={**found.variables, **variables})
-
-
-@functools.lru_cache(maxsize=64)
-def _policy(
-    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...], *, reads_files: bool
-) -> SecurityPolicy:
-    policy = SecurityPolicy.of(level, imports)
-    if reads_files and policy.files == "none":  # the directory holds the files of the request, and nothing else
-        return replace(policy, files="read")
-    return policy
-
-
-@functools.lru_cache(maxsize=64)
-def _default_bytes(level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...]) -> int:
-    return parse_size("memory_limit", default_limit(SecurityPolicy.of(level, imports)))

@@ -36,6 +36,39 @@ def test_a_module_that_is_imported_in_advance_takes_nothing_of_the_memory_limit(
     assert report.success, report.error
 
 
+BUFFERED = """
+import logging, logging.config, logging.handlers, sys
+MemoryHandler = logging.handlers.MemoryHandler
+"""
+LOGGING = {
+    "added": "logging.root.addHandler(MemoryHandler(100, target=logging.StreamHandler(sys.stdout)))\n",
+    "configured": (
+        "handlers = {'out': {'class': 'logging.StreamHandler', 'stream': sys.stdout}, 'kept': {'class': "
+        "'logging.handlers.MemoryHandler', 'capacity': 100, 'target': 'out'}}\nlogging.config.dictConfig("
+        "{'version': 1, 'handlers': handlers, 'root': {'handlers': ['kept']}})\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", LOGGING)
+@pytest.mark.parametrize("preload", [[], ["logging"], ["logging.config"]])
+def test_records_that_a_log_handler_has_kept_back_are_written_at_the_end(preload, way):
+    code = f"{BUFFERED}{LOGGING[way]}logging.warning('kept back')\nprint('ended')"
+    with SubprocessExecutor(preload=preload) as executor:
+        executor.warm()
+        report = executor.execute_sync(ExecutionRequest(code, security_level="permissive"))
+    assert report.execution_result.stdout == "ended\nkept back\n", report.error
+
+
+@pytest.mark.parametrize("preload", [[], ["logging"]])
+def test_what_an_exit_handler_logs_is_written(preload):
+    code = f"{BUFFERED}import atexit\n{LOGGING['added']}atexit.register(logging.warning, 'at exit')"
+    with SubprocessExecutor(preload=preload) as executor:
+        executor.warm()
+        report = executor.execute_sync(ExecutionRequest(code, security_level="permissive"))
+    assert report.execution_result.stdout == "at exit\n", report.error
+
+
 def test_a_module_of_preload_that_cannot_be_imported_is_named():
     with SubprocessExecutor(preload=["fractionz"]) as executor:
         executor.warm()

@@ -21,7 +21,7 @@ _IMPORT = re.compile(
     re.ASCII | re.MULTILINE,
 )
 """A line that is one import. A line of a string may look like it, and loses nothing that a rule would find there."""
-_LEAK = re.compile(rf"\b_*(?:{'|'.join(sorted(LEAKS))})\b")
+_WORD = re.compile(r"\w+", re.ASCII)
 
 
 def imports_only_harmless_modules(code: str, policy: SecurityPolicy) -> bool:
@@ -38,9 +38,10 @@ def imports_only_harmless_modules(code: str, policy: SecurityPolicy) -> bool:
     >>> imports_only_harmless_modules("import os", strict)
     False
     """
-    modules: list[str] = []
-    for line in _IMPORT.finditer(code):
-        modules += [line[2]] if line[1] is None else [each.split()[0] for each in line[1].split(", ")]
+    rest = _IMPORT.split(code)  # between the parts that are none, the two groups of each import
+    imported, sources = filter(None, rest[1::3]), filter(None, rest[2::3])
+    modules = [*sources, *(each.split()[0] for names in imported for each in names.split(", "))]
     if not all(policy.allows(module) and module.partition(".")[0] not in WATCHED_MODULES for module in modules):
         return False
-    return bool(modules) and _LEAK.search(code) is None and not may_find(_IMPORT.sub("", code))
+    leaks = any(word.lstrip("_") in LEAKS for word in _WORD.findall(code))
+    return bool(modules) and not leaks and not may_find("".join(rest[::3]))

@@ -11,8 +11,6 @@ result can be made at all, the worker says so: silence with exit status 0 must n
 
 from __future__ import annotations
 
-import _thread
-import atexit
 import faulthandler
 import os
 import sys
@@ -20,6 +18,7 @@ import warnings
 
 from resilience.execution._worker.artifacts import Artifacts
 from resilience.execution._worker.event_loop import ProgramLoop
+from resilience.execution._worker.exit_handlers import ExitHandlers
 from resilience.execution._worker.fallback_capture import capture_class_only
 from resilience.execution._worker.framing import HEADER, ChannelClosed, decode_message, encode_frame
 from resilience.execution._worker.guard import install
@@ -100,6 +99,7 @@ class ProgramRun:
         self._timer = Timer(FILENAME, channel, recorder.descriptor)
         self._lines = LineTracer(self._on_line)
         self._loop = ProgramLoop()
+        self._exit_handlers = ExitHandlers()
         self._request: Request
         self._statements: list[Statement] = []
         self._guard: Guard | None = None
@@ -132,6 +132,7 @@ class ProgramRun:
         """Do in advance whatever is slow the first time. Called while the worker is idle."""
         self.install(policy)
         Program("1").statements()
+        self._exit_handlers.prepare()
         self._rehearse()
         self._limits.compare_peaks()
         self._limits.measure()
@@ -185,13 +186,11 @@ class ProgramRun:
     def _execute(self, request: Request) -> int:
         """Run the program of *request*, send the result, and return the exit code."""
         self._begin(request)
-        error = self._run_limited(self._compile)
+        error = self._run_limited(self._compile_and_run if request["checked"] else self._compile)
         if isinstance(error, VariablesError):
             raise error
-        if error is None:
-            if not request["checked"]:
-                self._channel.receive()  # the start message
-            self._limits.set_processor(request["timeout"])
+        if error is None and not request["checked"]:
+            self._channel.receive()  # the start message
             error = self._run_limited(self._run)
         if error is None and self._has_artifacts:
             self._collect_artifacts()
@@ -274,12 +273,17 @@ class ProgramRun:
         self._stage = "split"
         self._statements = program.statements()
 
+    def _compile_and_run(self) -> None:
+        self._compile()
+        self._run()
+
     def _run(self) -> None:
         """Execute the statements under guard and limits, and the end of the program if nothing comes before it.
 
         Each statement is recorded when it has completed: of a process that is killed, only the record is left.
         """
         statements = self._statements
+        self._limits.set_processor(self._request["timeout"])
         self._lines.watch(statements, functions=self._request.get("trace", False))
         namespace = self._main.__dict__
         self._watch()
@@ -322,7 +326,7 @@ class ProgramRun:
         """Cancel the tasks of the program, wait for its threads and run its exit handlers. A session keeps them."""
         if "session" not in self._request:
             self._loop.close()
-            _run_exit_handlers()
+            self._exit_handlers.run()
 
     def _collect_artifacts(self) -> None:
         """Capture figures and tables, with some time of their own: the program has ended within its limit."""
@@ -524,14 +528,6 @@ def _print_traceback(error: Any, traceback: str) -> None:
         sys.stderr.write(f"{traceback.rstrip()}\n")
     except BaseException:  # closed or replaced by the program
         os.write(2, f"{traceback.rstrip()}\n".encode("utf-8", "replace"))
-
-
-def _run_exit_handlers() -> None:
-    """Wait for the program's threads and run its exit handlers, as Python does at exit."""
-    threading = sys.modules.get("threading")
-    if threading is not None and _thread._count():
-        threading._shutdown()
-    atexit._run_exitfuncs()
 
 
 def _flush() -> None:
