@@ -130,20 +130,19 @@ def test_the_same_seed_takes_the_same_sample(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
-@pytest.mark.slow
 def test_mutants_are_killed_by_the_tests_that_execute_their_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     written = tmp_path / "mutants.json"
     arguments = ["--source", "resilience/policies/backoff.py", "--tests", "tests/policies/test_backoff.py"]
-    status = main([*arguments, "--sample", "6", "--json", str(written), "--at-least", "0"])
+    status = main([*arguments, "--sample", "4", "--json", str(written), "--at-least", "0"])
     printed = capfd.readouterr().out
     assert status == 0, printed
     found = json.loads(written.read_text("utf-8"))
     assert found["seed"] == 7
     killed = [one for one in found["mutants"] if one["killed"]]
-    assert len(found["mutants"]) == 6
-    assert len(killed) > 2
+    assert len(found["mutants"]) == 4
+    assert killed
     assert {one["by"].partition("::")[0].partition(": ")[0] for one in killed} <= {arguments[-1], "no import"}
-    assert f"{len(killed):4} of    6 killed" in printed
-    assert printed.count("\nsurvived: ") == 6 - len(killed)
+    assert f"{len(killed):4} of    4 killed" in printed
+    assert printed.count("\nsurvived: ") == 4 - len(killed)
     assert "worth nothing" not in printed
     assert set(Mutation._fields) <= killed[0].keys()
