@@ -22,8 +22,6 @@ __all__ = ["SecurityLevel", "SecurityPolicy"]
 class SecurityLevel(enum.Enum):
     """Levels of trust in the code."""
 
-    __hash__ = object.__hash__  # of the identity; that of `Enum` calls a function in Python
-
     STRICT = "strict"
     MODERATE = "moderate"
     PERMISSIVE = "permissive"

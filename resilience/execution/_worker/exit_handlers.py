@@ -32,10 +32,12 @@ class ExitHandlers:
     def prepare(self) -> None:
         """Take over the exit handler of `logging` if a preloaded module has imported it and set up no log handler."""
         logging: Any = sys.modules.get("logging")
-        handlers: Any = getattr(logging, "_handlerList", None)  # weak references
-        if type(handlers) is list and all(type(each()).__name__ in _UNBUFFERED for each in handlers):
+        if type(getattr(logging, "_handlerList", None)) is not list:
+            return
+        handlers: list[Callable[[], object]] = logging._handlerList  # weak references
+        if all(type(each()).__name__ in _UNBUFFERED for each in handlers):
             self._shutdown = logging.shutdown
-            self._log_handlers, self._known_log_handlers = handlers, list(handlers)
+            self._log_handlers, self._known_log_handlers = handlers, handlers.copy()
             atexit.unregister(logging.shutdown)
 
     def run(self) -> None:
