@@ -33,11 +33,13 @@ def test_programs_that_are_held_out_are_others_than_those_of_the_corpus():
     assert not {each.code for each in held} & {each.code for each in known}
 
 
+@pytest.mark.slow  # runs two hundred programs
 @pytest.mark.filterwarnings("ignore")
 def test_reports_of_the_standard_part_keep_the_targets(standard: list[judging.Result]):
     assert judging.missed(judging.document(standard)) == []
 
 
+@pytest.mark.slow  # runs two hundred programs
 @pytest.mark.filterwarnings("ignore")
 def test_no_report_of_it_is_longer_than_the_traceback_plus_a_third(standard: list[judging.Result]):
     # By the estimate, where no tokenizer is installed.

@@ -546,6 +546,7 @@ def test_each_entry_of_a_snapshot_is_consistent_while_threads_call():
     assert broken == []
 
 
+@pytest.mark.slow  # collects garbage for seconds
 def test_objects_may_be_collected_while_a_snapshot_is_made():
     shards = circuit_breaker("collected", per_instance=True)
 

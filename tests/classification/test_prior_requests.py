@@ -421,6 +421,7 @@ def _refused(port: int) -> object:
     return socket.create_connection(("127.0.0.1", port))
 
 
+@pytest.mark.slow  # starts processes that import everything
 def test_an_exception_of_another_process_left_its_frames_there(closed_port: int) -> None:
     import multiprocessing
 

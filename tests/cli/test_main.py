@@ -161,6 +161,7 @@ BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHON
 SOURCE = b"print('hello')\nTraceback (most recent call last):\n  File 'a', line 1, in a\nKeyError: 'a'\n"
 
 
+@pytest.mark.slow  # a process for each command
 @pytest.mark.skipif(os.name != "posix", reason="the demo needs POSIX")
 @pytest.mark.parametrize("arguments", EACH_COMMAND, ids=str)
 def test_a_reader_who_leaves_early_sees_no_traceback(arguments):
@@ -188,6 +189,7 @@ AFTER_A_LINE = [
 ]
 
 
+@pytest.mark.slow  # a process for each command
 @pytest.mark.skipif(os.name != "posix", reason="the demo needs POSIX")
 @pytest.mark.parametrize("arguments", AFTER_A_LINE, ids=str)
 def test_a_reader_who_leaves_after_the_first_line_sees_no_traceback(arguments):
@@ -211,6 +213,7 @@ def test_a_reader_who_leaves_after_the_first_line_sees_no_traceback(arguments):
     assert process.returncode == 1, err
 
 
+@pytest.mark.slow  # a process for each command
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize(
     "arguments", [("explain", "503"), ("--help",), ("demo", "--seconds", "3"), ("call", "http://127.0.0.1:9/")], ids=str

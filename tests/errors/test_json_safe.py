@@ -188,6 +188,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow  # seconds of examples
 @given(st.dictionaries(st.text(), values))
 def test_whatever_the_details_the_body_can_be_sent(details):
     body = ResilienceError("m", details=details).to_dict()

@@ -466,6 +466,7 @@ def test_events_while_code_runs_reach_the_listener(runner: Runner):
     assert received == ["start", "stdout", "error", "start", "stdout", "result"]
 
 
+@pytest.mark.slow  # starts kernels
 def test_a_remote_that_refuses_twice_and_a_generator_that_is_wrong_twice(runner: Runner):
     """Two refusals of a real server, a NameError in its kernel, a blocked import: and then the right result there."""
     with serving() as (url, server), JupyterExecutor(gateway_url=url, token=TOKEN) as executor:

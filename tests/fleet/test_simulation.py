@@ -485,7 +485,7 @@ class Fleets(RuleBasedStateMachine):
 Fleets.TestCase.settings = settings(
     max_examples=80, stateful_step_count=40, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
-TestFleets = Fleets.TestCase
+TestFleets = pytest.mark.slow(Fleets.TestCase)  # seconds of examples
 
 
 def test_a_lost_message_is_an_exception_of_the_store():

@@ -88,6 +88,7 @@ def test_every_answer_event_and_number_is_the_one_the_model_predicts(name: str, 
     Player(*pair(name)).play(program)
 
 
+@pytest.mark.slow  # seconds; shorter programs are played in each run
 @pytest.mark.parametrize("name", CONFIGS)
 def test_long_programs_go_as_the_model_predicts(name: str):
     for seed in range(8):

@@ -49,6 +49,7 @@ def eager_switching():
     sys.setswitchinterval(before)
 
 
+@pytest.mark.slow  # seconds of threads
 @pytest.mark.parametrize(
     "rules",
     [{}, {"failure_rate": 0.5, "window": 20}, {"failure_rate": 0.5, "window_seconds": 2}],

@@ -357,6 +357,7 @@ def test_a_hundred_thousand_tickets_that_leave_from_anywhere_leave_nothing_behin
 # -- keys -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # a hundred thousand keys
 def test_a_hundred_thousand_keys_take_at_most_120_bytes_each_and_none_once_they_are_full():
     keys = [f"tenant-{number}" for number in range(100_000)]
     with virtual_time() as clock:

@@ -109,6 +109,7 @@ FAILURES = st.builds(
 )
 
 
+@pytest.mark.slow  # seconds of examples
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(FAILURES)
 def test_any_failure_has_a_diagnosis_that_can_be_sent(failure: Failure):

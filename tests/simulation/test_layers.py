@@ -45,6 +45,7 @@ def with_back_down(*functions: Callable[..., Any], **options: Any) -> LayeredSim
     return simulate_layers(functions, [HEALTHY] * (len(functions) - 1) + [DOWN], **options)
 
 
+@pytest.mark.slow  # seconds of simulation
 def test_three_attempts_on_each_of_three_layers_are_27_times_the_load():
     result = with_back_down(three_attempts(), three_attempts(), three_attempts())
     assert result.amplification_in_trouble == pytest.approx(27, rel=0.03)
@@ -114,6 +115,7 @@ def test_a_server_that_stands_still_answers_only_when_it_goes_on():
     assert result.layers[0].series.late[7] == 0
 
 
+@pytest.mark.slow  # seconds of simulation
 def test_the_same_seed_gives_the_same_bytes():
     first, again = (with_back_down(three_attempts(), three_attempts(), deadlines=True) for _ in range(2))
     assert [layer.to_json() for layer in first.layers] == [layer.to_json() for layer in again.layers]
