@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, Unpack
 
 from resilience._validation import require
-from resilience.categories import CategoryLike
+from resilience.categories import CategoryLike, ErrorCategory
 from resilience.integrations._transactions import (
     InAsyncTransaction,
     TransactionRetry,
@@ -33,6 +33,8 @@ class _Pool(Protocol):
     """A pool of connections, as `asyncpg.Pool` is. asyncpg has no types."""
 
     def acquire(self) -> Any: ...
+
+    async def release(self, connection: Any) -> None: ...
 
 
 def in_transaction(
@@ -64,7 +66,8 @@ def in_transaction(
 def _begin(pool: _Pool, isolation: str | None) -> Callable[[], AbstractAsyncContextManager[Any]]:
     @contextlib.asynccontextmanager
     async def begin() -> AsyncGenerator[Any]:
-        async with pool.acquire() as connection:
+        connection = await _connection(pool)
+        try:
             transaction = connection.transaction(isolation=isolation)
             try:
                 await transaction.start()
@@ -78,5 +81,18 @@ def _begin(pool: _Pool, isolation: str | None) -> Callable[[], AbstractAsyncCont
             except asyncio.CancelledError:
                 connection.terminate()  # else asyncpg waits until the server has confirmed a rollback
                 raise
+        finally:
+            # The transaction has ended, whatever comes of the connection: a failure to reset it must not hide another
+            # one, and after a commit it would let the transaction be made again.
+            with contextlib.suppress(Exception):
+                await pool.release(connection)
 
     return begin
+
+
+async def _connection(pool: _Pool) -> Any:
+    try:
+        return await pool.acquire()
+    except FileNotFoundError as error:  # the Unix socket of a server that has not started again yet
+        error.category = ErrorCategory.NETWORK  # type: ignore[attr-defined]
+        raise

@@ -151,6 +151,12 @@ _ROWS: dict[str, tuple[str, Make, ErrorCategory]] = {
     "xmlrpc 503": ("xmlrpc.client", lambda m: m.ProtocolError("u", 503, "secret", {}), C.UNAVAILABLE),
     # Databases.
     "asyncpg closed": ("asyncpg", lambda m: m.InterfaceError("connection is closed"), C.NETWORK),
+    "asyncpg lost between statements": (
+        "asyncpg",
+        lambda m: m.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+        C.NETWORK,
+    ),
+    "asyncpg internal": ("asyncpg", lambda m: m.InternalClientError("no such state"), C.INTERNAL),
     "asyncpg cached statement": ("asyncpg", lambda m: m.InvalidCachedStatementError("secret"), C.CONFLICT),
     "asyncpg schema cache": ("asyncpg", lambda m: m.OutdatedSchemaCacheError("secret"), C.CONFLICT),
     "django over psycopg2": (

@@ -22,6 +22,15 @@ def _interface(exc: BaseException) -> C:
     return C.NETWORK if any(phrase in text for phrase in _GONE) else C.INTERNAL
 
 
+def _internal(exc: BaseException) -> C:
+    """Tell a connection that was lost between two statements from other faults of the client.
+
+    Two statements at once on a connection are refused by an `InterfaceError` before this check of the protocol's state.
+    """
+    text = as_str(first_argument(exc)) or ""
+    return C.NETWORK if text.startswith("cannot switch to state") else C.INTERNAL
+
+
 _GONE = ("connection is closed", "connection was closed", "connection has been closed", "connection is no longer")
 
 LIBRARY = ClientLibrary(
@@ -33,7 +42,7 @@ LIBRARY = ClientLibrary(
         "InvalidCachedStatementError": C.CONFLICT,  # the schema changed under a prepared statement
         "ClientConfigurationError": C.CONFIGURATION,
         **classes(C.CONFIGURATION, "UnsupportedClientFeatureError UnsupportedServerFeatureError"),
-        "InternalClientError": C.INTERNAL,
+        "InternalClientError": _internal,
         "ProtocolError": C.NETWORK,  # the stream is out of step
         "OutdatedSchemaCacheError": C.CONFLICT,  # the schema changed under a transaction: begin it anew
         "TargetServerAttributeNotMatched": C.UNAVAILABLE,  # no primary among the hosts, for now
