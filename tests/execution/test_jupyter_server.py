@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,18 @@ TOKEN = "sesame"  # noqa: S105
 LISTENS = re.compile(r"http://127\.0\.0\.1:\d+(?=/)")
 
 
+def wait_until_it_accepts(port: int) -> None:
+    """Wait for a server that has said its port, and may not listen yet on a busy machine."""
+    for _ in range(600):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            threading.Event().wait(0.05)
+        else:
+            return
+    raise AssertionError(f"nothing listens on port {port}")
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server that has chosen its port itself, and says it once it listens."""
@@ -38,6 +51,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         rest = threading.Thread(target=server.stderr.read)  # or the pipe would be full at some time
         rest.start()
         try:
+            wait_until_it_accepts(int(found[0].rpartition(":")[2]))
             yield found[0]
         finally:
             server.terminate()
