@@ -673,6 +673,13 @@ class Circuit:
         self.circuit = self.breaker.circuit
         self.rejection: Exception | None = None
 
+    def start_again(self) -> None:
+        """Be as it was made: what was recorded is forgotten."""
+        self.breaker.reset()
+        self.listener.notifications.clear()
+        self.model = Model(self.model.config, self.model.name, self.model.events)
+        self.rejection = None
+
     def make(self, way: str, context: contextvars.Context | None) -> Made:
         made = WAYS[way](self.circuit if way == "policy" else self.breaker, context)
         if made.rejection is not None:
@@ -694,6 +701,15 @@ class Player:
             self.circuits = [
                 Circuit(config, f"model {number}", self.predicted) for number, config in enumerate(configs)
             ]
+
+    def start_again(self) -> None:
+        """Be ready for another program: thousands of short ones take less time than their circuits would."""
+        with using_clock(self.clock):
+            for circuit in self.circuits:
+                circuit.start_again()
+        self.events.clear()
+        self.predicted.clear()
+        self.tell_the_time()
 
     def play(self, program: Sequence[Step]) -> None:
         with self.playing():

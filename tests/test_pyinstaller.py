@@ -6,8 +6,11 @@ import pathlib
 import runpy
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import resilience
 from resilience._pyinstaller import hook_directories
@@ -44,11 +47,20 @@ with resilience.execution.SubprocessExecutor(python=sys.argv[1]) as executor:
 """
 
 
-# What other tests need, and PyInstaller would spend minutes on.
-INSTALLED_BESIDE = """
-    IPython PIL botocore django google grpc httpx ipykernel jsonschema jupyter_client matplotlib numpy opentelemetry
-    pandas polars prometheus_client pytest redis rich scipy setuptools sklearn sqlalchemy starlette tornado trio zmq
-""".split()
+def installed_beside() -> list[str]:
+    """Return the modules of all that is installed but what resilience requires: PyInstaller would take minutes."""
+    required, todo = set[str](), ["category-resilience"]
+    while todo:
+        name = canonicalize_name(todo.pop())
+        if name not in required:
+            required.add(name)
+            needs = map(Requirement, metadata.requires(name) or ())
+            todo += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return [
+        module
+        for module, names in metadata.packages_distributions().items()
+        if module.isidentifier() and not required & set(map(canonicalize_name, names))
+    ]
 
 
 def test_the_hook_is_where_pyinstaller_looks_for_it():
@@ -67,7 +79,7 @@ def test_a_frozen_program_has_all_that_is_imported_by_name(tmp_path: pathlib.Pat
     pytest.importorskip("PyInstaller")
     packages = sorted(resilience._SUBMODULES - {"contrib"})
     (tmp_path / "program.py").write_text(PROGRAM.replace("PACKAGES", repr(packages)))
-    excluded = [f"--exclude-module={name}" for name in INSTALLED_BESIDE]
+    excluded = [f"--exclude-module={name}" for name in installed_beside()]
     build = [sys.executable, "-m", "PyInstaller", "--onedir", "--noconfirm", "--log-level", "ERROR", "program.py"]
     subprocess.run([*build, *excluded], cwd=tmp_path, check=True, timeout=600)
     run = [str(tmp_path / "dist" / "program" / "program"), sys.executable]

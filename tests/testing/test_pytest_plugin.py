@@ -74,7 +74,7 @@ def project(tmp_path, monkeypatch):
 
 
 def pytest_with(*options: str) -> tuple[str, ...]:
-    return ("-m", "pytest", "-q", "-p", "no:asyncio", *options)
+    return ("-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:langsmith_plugin", *options)
 
 
 # -- off unless used -------------------------------------------------------------------------------------------------
