@@ -4,11 +4,16 @@ A child of `os.fork` has a copy of its parent's memory, and of its threads only 
 thread held at that moment stays taken for ever, and a worker thread in a table does not exist. Locks that live as long
 as the program are made by `fork_safe`. A module that keeps other state, or locks of many objects, resets them by a
 function that it registers with `call_in_forked_child`.
+
+The same holds for the lock that an import takes for each module. Most modules of this package are imported when they
+are first needed, by whatever thread makes the call: a child that needs one of them, too, must not wait for that thread.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 from weakref import WeakSet
@@ -59,4 +64,21 @@ def _release_all() -> None:
         release_in_child(lock)
 
 
+def _begin_imports_anew() -> None:
+    """Forget what threads of the parent had begun to import, of those that were importing a module of this package.
+
+    Python itself leaves these locks taken: the import would wait for ever. Another module that such a thread had begun
+    is what one of ours imports, or what imports one of ours, and would wait for the same thread.
+    """
+    locks = getattr(sys.modules["_frozen_importlib"], "_module_locks", {})
+    owners = {name: getattr(reference(), "owner", None) for name, reference in list(locks.items())}
+    gone = {owner for name, owner in owners.items() if owner is not None and name.partition(".")[0] == __package__}
+    for name, owner in owners.items():
+        if owner in gone - {threading.get_ident()}:
+            del locks[name]
+            if getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False):
+                del sys.modules[name]
+
+
 call_in_forked_child(_release_all)
+call_in_forked_child(_begin_imports_anew)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import itertools
 import math
 import random
 from collections.abc import Callable, Generator, Sequence
@@ -895,32 +896,27 @@ def long_program(chance: random.Random, length: int, *, nested: bool = True) -> 
     return program
 
 
+KINDS = {"begin": 20, "call": 25, "end": 25, "cancel": 2, "cut": 4, "lose": 1, "wait": 20, "set_back": 1, "order": 2}
+"""How often each kind of step comes."""
+KIND_NAMES, KIND_WEIGHTS = list(KINDS), list(itertools.accumulate(KINDS.values()))
+WHAT = {"order": ORDERS, "cut": CUTS}
+OUTCOMES = ["ok"] * 5 + ["bad"] + ["network", "unavailable"] * 2 + [*ENDS]
+NUMBERS = [-1, -1, *range(8)]  # -1 is the last that has begun
+EACH_WAY = ["policy", *WAYS]
+ENDS_WHERE = [*["in its context", "elsewhere"] * 4, "thread"]
+
+
 def some_step(chance: random.Random, inside: tuple[str, ...]) -> Step:
-    kinds = {
-        "begin": 20,
-        "call": 25,
-        "end": 25,
-        "cancel": 2,
-        "cut": 4,
-        "lose": 1,
-        "wait": 20,
-        "set_back": 1,
-        "order": 2,
-    }
-    kind = chance.choices([*kinds], [*kinds.values()])[0]
-    what = {
-        "order": ORDERS,
-        "cut": CUTS,
-    }.get(kind, ["ok"] * 5 + ["bad"] + ["network", "unavailable"] * 2 + [*ENDS])
+    (kind,) = chance.choices(KIND_NAMES, cum_weights=KIND_WEIGHTS)
     return Step(
         kind,
         chance=chance.choice([0.0, 0.25, 0.5, 0.875]),
-        number=chance.choice([-1, -1, *range(8)]),  # -1 is the last that has begun
-        what=chance.choice(what),
+        number=chance.choice(NUMBERS),
+        what=chance.choice(WHAT.get(kind, OUTCOMES)),
         circuit=chance.choice([0, 0, 1]),
-        way=chance.choice(["policy", *WAYS]),
+        way=chance.choice(EACH_WAY),
         inside=chance.choice(inside),
-        where=chance.choice([*["in its context", "elsewhere"] * 4, "thread"]),
+        where=chance.choice(ENDS_WHERE),
         seconds=chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0]),
     )
 

@@ -191,3 +191,89 @@ def test_an_object_that_is_collected_before_the_locks_are_free_takes_its_circuit
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "1\n", done.stderr
+
+
+# Where a module begins to be executed, its import waits: as a large module, or a slow disk, would have it.
+_IMPORTING = """
+import os, signal, sys, threading, traceback, warnings
+from importlib.machinery import PathFinder
+warnings.simplefilter("ignore")  # that a process with threads forks
+import resilience
+from resilience import circuit_breaker
+
+class Waiting:
+    def __init__(self, name, until):
+        self.name, self.until, self.waits = name, until, threading.Event()
+
+    def find_spec(self, name, path, target=None):
+        if name == self.name:
+            found = PathFinder.find_spec(name, path)
+            execute = found.loader.exec_module
+            found.loader.exec_module = lambda module: (self.waits.set(), self.until(), execute(module))
+            return found
+
+def in_child(work):
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    signal.alarm(20)
+    sys.meta_path.remove(finder)
+    status = 1
+    try:
+        status = work()
+    except BaseException:
+        traceback.print_exc()
+    os._exit(status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "imported", "work"),
+    [
+        pytest.param(
+            "resilience.classification.clients.dropbox",
+            "resilience.classification.clients.dropbox",
+            'resilience.classify(type("A", (Exception,), {"__module__": "dropbox.exceptions"})()) is None',
+            id="the table of a library",
+        ),
+        pytest.param(
+            "resilience._call_results",
+            "resilience.gather",
+            "__import__('resilience.gather').gather.gather_results is None",
+            id="a module that another one of the package needs",
+        ),
+        pytest.param(
+            "argparse",
+            "resilience.cli.main",
+            "__import__('resilience.cli.main') is None",
+            id="a module of Python's that one of the package needs",
+        ),
+    ],
+)
+def test_what_a_thread_of_the_parent_was_importing_is_imported_by_a_forked_child(
+    waits_for: str, imported: str, work: str
+):
+    program = f"""{_IMPORTING}
+finder = Waiting({waits_for!r}, threading.Event().wait)
+sys.meta_path.insert(0, finder)
+threading.Thread(target=__import__, args=[{imported!r}], daemon=True).start()
+assert finder.waits.wait(20)
+print(in_child(lambda: {work}), flush=True)
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "0\n", done.stderr
+
+
+def test_a_module_that_the_forking_thread_imports_itself_is_imported_in_parent_and_child():
+    program = f"""{_IMPORTING}
+children = []
+finder = Waiting("resilience._call_results", lambda: children.append(os.fork()))
+sys.meta_path.insert(0, finder)
+import resilience.gather
+if children == [0]:
+    os._exit(resilience.gather.gather_results is None)
+print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]), flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "0\n", done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import warnings
@@ -60,6 +61,7 @@ def _modules(top: str) -> Iterator[ModuleType]:
                 continue
 
 
+@functools.lru_cache(maxsize=1)
 def _types(top: str) -> dict[str, type]:
     """Every class of a library that stands in one of its modules, or in a class there, by qualified name."""
     found: dict[str, type] = {}
@@ -92,7 +94,12 @@ def _covered(top: str, kind: type) -> bool:
     return any(rows.get(base.__qualname__, ErrorCategory.UNKNOWN) is not ErrorCategory.UNKNOWN for base in bases)
 
 
-@pytest.mark.parametrize("library", known_libraries())
+@pytest.fixture(scope="module", params=known_libraries())
+def library(request: pytest.FixtureRequest) -> str:
+    """Each library. Tests of one follow each other, so that its modules are gone through once."""
+    return request.param
+
+
 def test_every_exception_of_the_library_is_in_its_table(library: str) -> None:
     pytest.importorskip(library)
     missing = sorted(
@@ -103,7 +110,6 @@ def test_every_exception_of_the_library_is_in_its_table(library: str) -> None:
     assert not missing, f"no row of resilience/classification/clients/{library}.py covers {', '.join(missing)}"
 
 
-@pytest.mark.parametrize("library", known_libraries())
 def test_every_row_of_the_table_is_an_exception_of_the_library(library: str) -> None:
     pytest.importorskip(_NEEDED.get(library, library))
     there = _types(library)
@@ -115,7 +121,6 @@ def test_every_row_of_the_table_is_an_exception_of_the_library(library: str) -> 
     assert not gone, f"no longer there: {', '.join(gone)}"
 
 
-@pytest.mark.parametrize("library", known_libraries())
 def test_every_row_answers_for_a_bare_exception_without_failing(library: str) -> None:
     for name, row in library_named(library).categories.items():
         kind = type(name.rpartition(".")[2], (Exception,), {"__module__": library, "__qualname__": name})
