@@ -5,8 +5,8 @@ thread held at that moment stays taken for ever, and a worker thread in a table 
 as the program are made by `fork_safe`. A module that keeps other state, or locks of many objects, resets them by a
 function that it registers with `call_in_forked_child`.
 
-The same holds for the lock that an import takes for each module. Most modules of this package are imported when they
-are first needed, by whatever thread makes the call: a child that needs one of them, too, must not wait for that thread.
+The same holds for the lock that an import takes for each module. Most modules of this package, and some that they need,
+are imported by the first call that needs them: a child that makes such a call must not wait for a thread of its parent.
 """
 
 from __future__ import annotations
@@ -65,16 +65,13 @@ def _release_all() -> None:
 
 
 def _begin_imports_anew() -> None:
-    """Forget what threads of the parent had begun to import, of those that were importing a module of this package.
+    """Forget what other threads of the parent had begun to import, of whatever package: ours import others when called.
 
-    Python itself leaves these locks taken: the import would wait for ever. Another module that such a thread had begun
-    is what one of ours imports, or what imports one of ours, and would wait for the same thread.
+    Python leaves the locks of those imports taken, so that the child would wait for ever where it imports the same.
     """
     locks = getattr(sys.modules["_frozen_importlib"], "_module_locks", {})
-    owners = {name: getattr(reference(), "owner", None) for name, reference in list(locks.items())}
-    gone = {owner for name, owner in owners.items() if owner is not None and name.partition(".")[0] == __package__}
-    for name, owner in owners.items():
-        if owner in gone - {threading.get_ident()}:
+    for name, reference in list(locks.items()):
+        if getattr(reference(), "owner", None) not in (None, threading.get_ident()):
             del locks[name]
             if getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False):
                 del sys.modules[name]

@@ -248,6 +248,7 @@ def in_child(work):
             "__import__('resilience.cli.main') is None",
             id="a module of Python's that one of the package needs",
         ),
+        pytest.param("colorsys", "colorsys", "__import__('colorsys') is None", id="any other module"),
     ],
 )
 def test_what_a_thread_of_the_parent_was_importing_is_imported_by_a_forked_child(

@@ -10,7 +10,7 @@ import pytest
 
 from resilience import circuit_breaker, retry_on_category, subscribe, timeout
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import calls_here
+from resilience._runtime.circuit_context import calls_here, still_running
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import perform
 from resilience.clock import using_clock
@@ -42,7 +42,7 @@ def test_a_probe_cancelled_at_any_point_gives_its_permit_back_or_has_been_record
             finally:
                 unsubscribe()
             steps.close()
-            assert calls_here() == ()
+            assert not still_running(calls_here())  # of another test one may have ended
             assert breaker.probes_in_flight == 0
             recorded.append(breaker.state.name)
             if breaker.state.name == "half-open":
