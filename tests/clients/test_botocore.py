@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 
+import botocore.client
 import botocore.config
 import botocore.exceptions
 import botocore.session
@@ -22,8 +24,19 @@ THROTTLED = Step(400, {"__type": "ProvisionedThroughputExceededException", "mess
 SESSION = botocore.session.Session()
 
 
+_CLIENTS: list[botocore.client.BaseClient] = []
+
+
+@pytest.fixture(autouse=True)
+def clients_are_closed() -> Iterator[None]:
+    """Close the clients of a test: one in a cycle would leave its sockets to the garbage collector, in another test."""
+    yield
+    while _CLIENTS:
+        _CLIENTS.pop().close()
+
+
 def client_of(service: str, url: str, **config: object) -> object:
-    return SESSION.create_client(
+    client = SESSION.create_client(
         service,
         region_name="eu-west-1",
         aws_access_key_id="k",
@@ -31,6 +44,8 @@ def client_of(service: str, url: str, **config: object) -> object:
         endpoint_url=url,
         config=botocore.config.Config(s3={"addressing_style": "path"}, **config),
     )
+    _CLIENTS.append(client)
+    return client
 
 
 def retrying(client: object, **options: object) -> object:
