@@ -33,7 +33,7 @@ def fleets(server: Server) -> Iterator[Callable[..., Fleet]]:
     made: list[Fleet] = []
 
     def make(**options: object) -> Fleet:
-        made.append(Fleet(server.client(), name="shop", timeout=5.0, **options))
+        made.append(Fleet(server.client(), **{"name": "shop", "timeout": 5.0, **options}))
         return made[-1]
 
     yield make
@@ -108,15 +108,15 @@ def test_a_killed_server_fails_no_call_and_is_logged_once(
     server: Server, fleets: Callable[..., Fleet], caplog: pytest.LogCaptureFixture
 ):
     events = []
-    breaker = circuit_breaker("killed server", fleet=fleets(), failure_threshold=2)
+    breaker = circuit_breaker("killed server", fleet=fleets(name="killed"), failure_threshold=2)
     breaker.call(int)
     fleet = breaker.circuit.config.fleet
     until(breaker.circuit._lane.is_current)
     with subscribe(lambda event: events.append(event.name)), caplog.at_level(logging.INFO, "resilience"):
-        assert Collector().read(FLEET_LOST)["shop",] == 0
+        assert Collector().read(FLEET_LOST)["killed",] == 0
         server.kill()
         until(lambda: fleet.lost)
-        assert Collector().read(FLEET_LOST)["shop",] == 1
+        assert Collector().read(FLEET_LOST)["killed",] == 1
         assert breaker.call(int) == 0
         fail(breaker)
         fail(breaker)
