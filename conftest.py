@@ -181,6 +181,14 @@ def _replaceable(make: Callable[..., Callable[..., object]]) -> Callable[..., Ca
     return lambda target, function, stack, _: make(target, function, stack, True)
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Three processes for two processors: many tests wait for a process or a socket."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors * 3 // 2
+
+
 def _all_slow(config: pytest.Config) -> bool:
     return config.option.slow or "slow" in config.option.markexpr
 
