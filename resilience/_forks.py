@@ -69,7 +69,7 @@ def _begin_imports_anew() -> None:
 
     Python leaves the locks of those imports taken, so that the child would wait for ever where it imports the same.
     """
-    locks = getattr(sys.modules["_frozen_importlib"], "_module_locks", {})
+    locks = getattr(sys.modules.get("_frozen_importlib"), "_module_locks", {})
     for name, reference in list(locks.items()):
         if getattr(reference(), "owner", None) not in (None, threading.get_ident()):
             del locks[name]

@@ -675,7 +675,7 @@ class Circuit:
         self.rejection: Exception | None = None
 
     def start_again(self) -> None:
-        """Be as it was made: what was recorded is forgotten."""
+        """Reset the circuit, with its listener and its model."""
         self.breaker.reset()
         self.listener.notifications.clear()
         self.model = Model(self.model.config, self.model.name, self.model.events)
@@ -704,7 +704,7 @@ class Player:
             ]
 
     def start_again(self) -> None:
-        """Be ready for another program: thousands of short ones take less time than their circuits would."""
+        """Reset circuits and models for another program, which takes less time than making them."""
         with using_clock(self.clock):
             for circuit in self.circuits:
                 circuit.start_again()

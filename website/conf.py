@@ -19,7 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import resilience  # noqa: E402
 
-# Sphinx keeps most of what it makes: the collector takes a third of the build's time, and a tenth of that like this.
+# Sphinx keeps most of what it makes: by default the garbage collector takes two fifths of the build's time.
 gc.set_threshold(20_000)
 
 project = "resilience"

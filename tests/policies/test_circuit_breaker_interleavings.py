@@ -85,7 +85,7 @@ class Explored:
         self.probes: set[int] = set()  # those out since it was last closed
 
     def start_again(self) -> None:
-        """Begin another program: thousands of short ones take less time than their circuits would."""
+        """Reset the circuit for another program, which takes less time than making one."""
         self.breaker.reset()
         getattr(self.breaker, self.start)()
         self.out.clear()
